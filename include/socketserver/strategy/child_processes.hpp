@@ -1,0 +1,110 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#ifndef SOCKETSERVER_STRATEGY_CHILD_PROCESSES_HPP
+#define SOCKETSERVER_STRATEGY_CHILD_PROCESSES_HPP
+
+#include <socketserver/base_server.hpp>
+#include <socketserver/config.hpp>
+#include <socketserver/endpoint.hpp>
+
+#include <chrono>
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace socketserver {
+
+/** Child processes of ours, and no others: what @ref forking_mixin and @ref preforking_mixin share.
+
+    Each child is held by a pidfd, which becomes readable when it ends: no signal handler, no other
+    child of the program touched, no process signalled that has taken over a number.
+
+    @par Thread safety
+    All members may be called from any thread, but @ref fork from one at a time.
+*/
+class SOCKETSERVER_DECL child_processes final : public event_source
+{
+public:
+    /** How a child ended. */
+    struct ended
+    {
+        /** Its process number. */
+        int pid;
+
+        /** What it was for, as given to @ref fork. */
+        std::string purpose;
+
+        /** When it began. */
+        std::chrono::steady_clock::time_point since;
+
+        /** The signal that killed it, or 0. */
+        int signal;
+
+        /** What it gave to `_exit`, or 0 if it was killed. */
+        int status;
+    };
+
+    child_processes();
+
+    /** Forget the children; does not end them. */
+    ~child_processes() override;
+
+    /** Fork a child.
+
+        All signals are blocked in the child when this returns there, until
+        `base_server::after_fork`.
+
+        @param purpose What it is for, for reports.
+        @return The process number in the parent, 0 in the child.
+        @throws std::system_error The system allows no more processes.
+    */
+    int fork(std::string purpose);
+
+    /** Return how many children there are, the ended ones that were not reaped included. */
+    std::size_t size() const noexcept;
+
+    /** Return the process numbers of the children. */
+    std::vector<int> pids() const;
+
+    /** Send every child a signal.
+
+        @param number The signal.
+    */
+    void signal(int number) noexcept;
+
+    /** Kill every child, and wait until they are gone. */
+    void kill() noexcept;
+
+    /** The signal that makes a child abort its request: SIGTERM. */
+    static constexpr int terminate = 15;
+
+    /** What @ref run calls for every child that has ended, in the thread that calls run(). */
+    std::function<void(ended const&)> on_end;
+
+    int descriptor() const noexcept override;
+    std::chrono::steady_clock::time_point next_timer() const noexcept override;
+
+    /** Reap the children that have ended. */
+    void run() override;
+
+    /** Begin anew, without children, in a process that was just forked. */
+    void after_fork();
+
+    /** End this process as a child does: no destructors, nothing flushed.
+
+        @param status Its exit status.
+    */
+    [[noreturn]] static void leave(int status) noexcept;
+
+private:
+    struct state;
+    std::unique_ptr<state> state_;
+};
+
+} // namespace socketserver
+
+#endif

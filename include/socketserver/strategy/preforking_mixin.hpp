@@ -1,0 +1,135 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#ifndef SOCKETSERVER_STRATEGY_PREFORKING_MIXIN_HPP
+#define SOCKETSERVER_STRATEGY_PREFORKING_MIXIN_HPP
+
+#include <socketserver/base_server.hpp>
+#include <socketserver/strategy/child_processes.hpp>
+#include <socketserver/strategy/dispatching.hpp>
+#include <socketserver/strategy/worker_supervisor.hpp>
+
+#include <cstddef>
+#include <stdexcept>
+#include <vector>
+
+namespace socketserver {
+
+/** Return how many workers a pre-forking server has by default: one a core. */
+SOCKETSERVER_DECL std::size_t default_workers() noexcept;
+
+/** Serves in a fixed number of worker processes, which share the listener.
+
+    Each worker runs the server within: `preforking_mixin<coroutine_mixin<tcp_server>>` is several
+    processes of many coroutines each. This process supervises them: it replaces a worker that dies,
+    has them drain on shutdown, and when it dies itself, they drain and go.
+
+    Hooks up to `process_request`, and `service_actions`, run in every worker; `service_actions` in
+    this process too. Each worker has memory of its own from the start of `serve_forever()` on.
+
+    @tparam Server The server class to mix into, with or without a dispatching mixin.
+*/
+template <class Server>
+class preforking_mixin : public Server
+{
+    static_assert(!serving<Server>,
+        "preforking_mixin: this server already has a serving mixin (preforking_mixin); a server "
+        "has at most one");
+
+public:
+    /** What this mixin does. */
+    using serving_strategy = preforking_mixin;
+
+    using Server::Server;
+
+    /** How many workers serve. Read when `serve_forever()` begins. */
+    std::size_t workers = default_workers();
+
+    /** Set what N is in a strategy's text: @ref workers.
+
+        @param n The number.
+    */
+    void serving_limit(std::size_t n) noexcept { workers = n; }
+
+    /** Return the process numbers of the workers, draining ones included.
+
+        @return The numbers, in no order.
+    */
+    std::vector<int> active_workers() const { return supervisor_.pids(); }
+
+    /** Refuse: workers take the requests.
+
+        @throws std::logic_error Always.
+    */
+    void handle_request() override
+    {
+        throw std::logic_error("handle_request: a pre-forking server takes requests in its "
+                               "workers; call serve_forever()");
+    }
+
+protected:
+    void serve(base_server::duration poll_interval) override
+    {
+        supervisor_.start(workers, [this, poll_interval] { be_a_worker(poll_interval); });
+        try
+        {
+            this->run_loop(poll_interval, false);
+        }
+        catch (...)
+        {
+            supervisor_.drain();
+            throw;
+        }
+        supervisor_.drain();
+    }
+
+    event_source* source() noexcept override
+    {
+        return in_worker_ ? Server::source() : &supervisor_;
+    }
+
+    bool wait_for_requests(base_server::clock::time_point until, bool abortable) override
+    {
+        if (in_worker_)
+            return Server::wait_for_requests(until, abortable);
+        return this->attend(
+            supervisor_, [this] { return supervisor_.size() == 0; }, until, abortable);
+    }
+
+    void abort_requests() noexcept override
+    {
+        if (in_worker_)
+            Server::abort_requests();
+        else
+            supervisor_.abort();
+    }
+
+    void kill_requests() noexcept override
+    {
+        if (in_worker_)
+            Server::kill_requests();
+        else
+            supervisor_.kill();
+    }
+
+    void after_fork(fork_role role) override
+    {
+        Server::after_fork(role);
+        supervisor_.after_fork();
+    }
+
+private:
+    void be_a_worker(base_server::duration poll_interval)
+    {
+        in_worker_ = true;
+        this->run_as_worker([&] { Server::serve(poll_interval); });
+    }
+
+    worker_supervisor supervisor_;
+    bool in_worker_ = false;
+};
+
+} // namespace socketserver
+
+#endif

@@ -1,0 +1,209 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#ifndef SOCKETSERVER_TRANSPORT_HPP
+#define SOCKETSERVER_TRANSPORT_HPP
+
+#include <socketserver/config.hpp>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/error.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+
+namespace socketserver {
+
+class active_request;
+class stream;
+class stream_files;
+class stream_io;
+
+/** How long the operations of a stream may wait.
+
+    Both limits end an operation with `boost::asio::error::timed_out`. None is set by default, as
+    in Python.
+*/
+struct time_limits
+{
+    /** The clock that deadlines are read on; it never jumps. */
+    using clock = std::chrono::steady_clock;
+
+    /** The longest one operation may wait without moving a byte. */
+    std::optional<std::chrono::nanoseconds> idle;
+
+    /** When the whole conversation must have ended. */
+    std::optional<clock::time_point> deadline;
+
+    /** Return when an operation that begins now must have ended.
+
+        @return The earlier of both limits; `clock::time_point::max()` where there is none.
+    */
+    clock::time_point until() const noexcept
+    {
+        auto end = deadline.value_or(clock::time_point::max());
+        if (idle)
+        {
+            auto const now = clock::now();
+            if (*idle < end - now)
+                end = now + std::chrono::duration_cast<clock::duration>(*idle);
+        }
+        return end;
+    }
+};
+
+/** How the bytes of a stream wait and move.
+
+    The one interface behind @ref stream: a socket waits in the kernel, or suspends the coroutine
+    that it is used in; @ref memory_transport has no peer but the test that made it. A layer that
+    changes bytes, such as TLS, wraps another transport.
+
+    @par Thread safety
+    One thread may receive while another sends. `interrupt()` and `try_send()` may be called from
+    any thread at any time during the life of the object.
+*/
+class SOCKETSERVER_DECL transport
+{
+public:
+    /** Buffers to fill. */
+    using mutable_buffers = std::span<boost::asio::mutable_buffer const>;
+
+    /** Bytes to send. */
+    using const_buffers = std::span<boost::asio::const_buffer const>;
+
+    /** An empty transport. */
+    transport() noexcept;
+
+    transport(transport const&) = delete;
+    transport& operator=(transport const&) = delete;
+
+    /** Leave the request that the transport was attached to. */
+    virtual ~transport();
+
+    /** Receive at least one byte, waiting for it.
+
+        @param buffers Where the bytes go; at least one byte long in all.
+        @param limits How long to wait.
+        @param ec Set to `boost::asio::error::eof` when the peer sends no more, to `timed_out`,
+        to `operation_aborted` after @ref interrupt, or to what the system says.
+        @return How many bytes came; 0 on an error.
+    */
+    virtual std::size_t receive(
+        mutable_buffers buffers, time_limits const& limits, boost::system::error_code& ec) = 0;
+
+    /** Send all bytes, waiting as long as the peer makes progress.
+
+        @param buffers The bytes.
+        @param limits How long to wait; the idle limit begins anew with every progress.
+        @param ec As for @ref receive, without `eof`.
+        @return How many bytes went; all of them when `ec` is clear.
+    */
+    virtual std::size_t send(
+        const_buffers buffers, time_limits const& limits, boost::system::error_code& ec) = 0;
+
+    /** Send what can be sent without waiting.
+
+        @param buffers The bytes.
+        @param ec What the system said; clear when it merely took nothing.
+        @return How many bytes went.
+
+        @par Thread safety
+        Any thread, but never while another sends.
+    */
+    virtual std::size_t try_send(const_buffers buffers, boost::system::error_code& ec) = 0;
+
+    /** Send a part of a file, without copying it through the program where that is possible.
+
+        The default reads the file and sends what it read.
+
+        @param file A descriptor open for reading; its position does not matter and does not
+        change, unless it is one that cannot be positioned, such as a pipe.
+        @param offset Where to begin, in bytes.
+        @param count How many bytes to send at most; fewer are sent when the file ends.
+        @param limits How long to wait; the idle limit begins anew with every progress.
+        @param ec As for @ref send; also what reading the file said.
+        @return How many bytes went.
+    */
+    virtual std::uint64_t send_file(int file, std::uint64_t offset, std::uint64_t count,
+        time_limits const& limits, boost::system::error_code& ec);
+
+    /** Tell the peer that nothing more will be sent.
+
+        @param ec What the system said.
+    */
+    virtual void shutdown_send(boost::system::error_code& ec) = 0;
+
+    /** Take leave of the peer, so that it gets all that was sent.
+
+        @param may_wait Whether to wait for the peer at all.
+    */
+    virtual void linger(bool may_wait) noexcept = 0;
+
+    /** Give back the descriptor; nothing else works afterwards. */
+    virtual void close() noexcept = 0;
+
+    /** Return the descriptor.
+
+        @return The descriptor, or -1 where there is none.
+    */
+    virtual int native_handle() const noexcept = 0;
+
+    /** Give the descriptor away.
+
+        @return The descriptor, in blocking mode and without time limits of ours, or -1.
+    */
+    virtual int release() noexcept = 0;
+
+    /** Make every operation fail, the pending ones too, with `operation_aborted`.
+
+        @par Thread safety
+        Any thread, and a signal handler.
+    */
+    void interrupt() noexcept
+    {
+        interrupted_.store(true);
+        wake();
+    }
+
+    /** Return whether @ref interrupt was called.
+
+        @return Whether every operation fails from now on.
+    */
+    bool interrupted() const noexcept { return interrupted_.load(std::memory_order_relaxed); }
+
+private:
+    friend class active_request;
+    friend class stream;
+    friend class stream_files;
+    friend class stream_io;
+    class stream_io;
+
+    // Ends what waits now.  Called by any thread and by signal handlers.
+    virtual void wake() noexcept = 0;
+
+    std::atomic<bool> interrupted_{false};
+
+    // What follows belongs to the stream and to the request that it is used in.
+    bool served_ = false;
+    bool ended_ = false;
+    bool writing_ = false;
+    bool message_open_ = false;
+    std::mutex write_mutex_;
+    time_limits limits_;
+    std::unique_ptr<stream_files> files_;
+    std::size_t rbufsize_ = 8192;
+    std::size_t wbufsize_ = 8192;
+    active_request* request_ = nullptr;
+    std::atomic<transport*> next_{nullptr};
+};
+
+} // namespace socketserver
+
+#endif

@@ -1,0 +1,120 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include <socketserver/active_request.hpp>
+
+#include "current_request.hpp"
+#include "request_registry.hpp"
+#include "stream_io.hpp"
+
+#include <socketserver/base_server.hpp>
+#include <socketserver/stream.hpp>
+
+#include <thread>
+
+namespace socketserver {
+
+thread_local active_request* current_request = nullptr;
+
+active_request::active_request(base_server& server) noexcept
+    : server_(server)
+{
+}
+
+active_request::~active_request()
+{
+    leave();
+}
+
+void active_request::enter(endpoint const& client, stream* primary)
+{
+    client_ = client;
+    since_ = clock::now();
+    aborted_.store(false, std::memory_order_relaxed);
+    request_registry::of(server_).add(*this);
+    entered_ = true;
+    if (primary)
+        stream_io::attach(*primary, *this);
+}
+
+void active_request::leave() noexcept
+{
+    if (!entered_)
+        return;
+    entered_ = false;
+    while (auto* bytes = first_.load())
+        detach(*bytes);
+    request_registry::of(server_).remove(*this);
+    server_.note_place_freed();
+}
+
+void active_request::run() {}
+
+void active_request::abort() noexcept
+{
+    pins_.fetch_add(1);
+    aborted_.store(true);
+    for (auto* bytes = first_.load(); bytes; bytes = bytes->next_.load())
+        bytes->interrupt();
+    pins_.fetch_sub(1);
+}
+
+void active_request::attach(transport& bytes) noexcept
+{
+    if (bytes.request_)
+        bytes.request_->detach(bytes);
+    {
+        std::lock_guard const lock(changes_);
+        bytes.request_ = this;
+        bytes.next_.store(first_.load());
+        first_.store(&bytes);
+    }
+    // An abort that walked the list before did not see it.
+    if (aborted_.load())
+        bytes.interrupt();
+}
+
+void active_request::detach(transport& bytes) noexcept
+{
+    {
+        std::lock_guard const lock(changes_);
+        auto* link = &first_;
+        while (auto* t = link->load())
+        {
+            if (t == &bytes)
+            {
+                link->store(t->next_.load());
+                break;
+            }
+            link = &t->next_;
+        }
+        bytes.request_ = nullptr;
+    }
+    while (pins_.load() != 0)
+        std::this_thread::yield();
+}
+
+void active_request::flush_pending() noexcept
+{
+    for (auto* bytes = first_.load(); bytes; bytes = bytes->next_.load())
+        stream_io::flush_and_keep(*bytes);
+}
+
+active_request* active_request::current() noexcept
+{
+    return current_request;
+}
+
+active_request::scope::scope(active_request* request) noexcept
+    : before_(current_request)
+{
+    current_request = request;
+}
+
+active_request::scope::~scope()
+{
+    current_request = before_;
+}
+
+} // namespace socketserver

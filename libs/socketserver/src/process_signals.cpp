@@ -1,0 +1,224 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include "process_signals.hpp"
+
+#include <socketserver/base_server.hpp>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdlib>
+#include <stdexcept>
+#include <string_view>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+namespace socketserver {
+
+namespace {
+
+enum class step
+{
+    serving,
+    draining,
+    aborting
+};
+
+std::atomic<base_server*> server_of_process{nullptr};
+std::atomic<step> current_step{step::serving};
+sigset_t mask_before_fork;
+timer_t timer;
+bool has_timer = false;
+
+void make_timer(int signal) noexcept
+{
+    sigevent event{};
+    event.sigev_notify = SIGEV_SIGNAL;
+    event.sigev_signo = signal;
+    // Without a timer, which only a lack of memory could cause, an operator's second signal is
+    // what remains.
+    has_timer = ::timer_create(CLOCK_MONOTONIC, &event, &timer) == 0;
+}
+
+void set_timer(base_server::duration after) noexcept
+{
+    if (!has_timer)
+        return;
+    itimerspec spec{};
+    spec.it_value.tv_sec = after.count() / 1'000'000'000;
+    spec.it_value.tv_nsec = after.count() % 1'000'000'000;
+    ::timer_settime(timer, 0, &spec, nullptr);
+}
+
+void install(int signal, void (*handler)(int, siginfo_t*, void*), struct sigaction* before) noexcept
+{
+    struct sigaction action
+    {
+    };
+    ::sigemptyset(&action.sa_mask);
+    action.sa_flags = SA_SIGINFO | SA_RESTART;
+    action.sa_sigaction = handler;
+    ::sigaction(signal, &action, before);
+}
+
+void ignore(int signal) noexcept
+{
+    struct sigaction action
+    {
+    };
+    ::sigemptyset(&action.sa_mask);
+    action.sa_handler = SIG_IGN;
+    ::sigaction(signal, &action, nullptr);
+}
+
+void unblock(std::initializer_list<int> signals) noexcept
+{
+    sigset_t mask = mask_before_fork;
+    for (int const signal : signals)
+        ::sigdelset(&mask, signal);
+    ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
+}
+
+// A second more than the server takes when it can see to it itself, which leaves a better report.
+void abort_and_go(base_server& server) noexcept
+{
+    current_step = step::aborting;
+    server.request_abort();
+    set_timer(server.abort_timeout + std::chrono::seconds(1));
+}
+
+[[noreturn]] void give_up() noexcept
+{
+    std::string_view const text =
+        "socketserver: a request does not end though it was aborted; the process ends\n";
+    [[maybe_unused]] auto const n = ::write(STDERR_FILENO, text.data(), text.size());
+    ::_exit(EXIT_FAILURE);
+}
+
+} // namespace
+
+// What the handlers do; a member so that it may ask what others may not.
+struct process_signals::actions
+{
+    static void in_a_request(int, siginfo_t*, void*) noexcept
+    {
+        int const before = errno;
+        server_of_process.load()->loop_request().abort();
+        errno = before;
+    }
+
+    static void in_a_worker(int signal, siginfo_t* info, void*) noexcept
+    {
+        int const before = errno;
+        auto& server = *server_of_process.load();
+        if (signal == SIGTERM)
+        {
+            if (current_step == step::serving)
+            {
+                current_step = step::draining;
+                server.request_worker_stop();
+                set_timer(server.drain_timeout);
+            }
+        }
+        else if (current_step != step::aborting)
+        {
+            server.request_worker_stop();
+            abort_and_go(server);
+        }
+        else if (info->si_code == SI_TIMER)
+            give_up();
+        errno = before;
+    }
+
+    static void in_the_program(int, siginfo_t* info, void*) noexcept
+    {
+        int const before = errno;
+        auto& server = *server_of_process.load();
+        switch (current_step.load())
+        {
+        case step::serving:
+            current_step = step::draining;
+            server.request_close();
+            set_timer(server.drain_timeout);
+            break;
+        case step::draining:
+            abort_and_go(server);
+            break;
+        case step::aborting:
+            if (info->si_code == SI_TIMER)
+                give_up();
+        }
+        errno = before;
+    }
+};
+
+pid_t process_signals::fork() noexcept
+{
+    sigset_t all;
+    sigset_t before;
+    ::sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t const child = ::fork();
+    if (child == 0)
+        mask_before_fork = before;
+    else
+    {
+        int const error = errno;
+        ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+        errno = error;
+    }
+    return child;
+}
+
+void process_signals::of_a_request(base_server& server) noexcept
+{
+    server_of_process = &server;
+    ignore(SIGINT);
+    install(SIGTERM, actions::in_a_request, nullptr);
+    unblock({SIGTERM});
+}
+
+void process_signals::of_a_worker(base_server& server, pid_t parent) noexcept
+{
+    server_of_process = &server;
+    current_step = step::serving;
+    make_timer(SIGQUIT);
+    ignore(SIGINT);
+    install(SIGTERM, actions::in_a_worker, nullptr);
+    install(SIGQUIT, actions::in_a_worker, nullptr);
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    unblock({SIGTERM, SIGQUIT});
+    // It may have died before it could be watched.
+    if (::getppid() != parent)
+        server.request_worker_stop();
+}
+
+process_signals::process_signals(base_server& server)
+{
+    base_server* none = nullptr;
+    if (!server_of_process.compare_exchange_strong(none, &server))
+        throw std::logic_error("run_until_signal: this process already runs a server so");
+    current_step = step::serving;
+    make_timer(SIGTERM);
+    install(SIGINT, actions::in_the_program, &interrupt_before_);
+    install(SIGTERM, actions::in_the_program, &terminate_before_);
+}
+
+process_signals::~process_signals()
+{
+    loop_ended();
+    ::sigaction(SIGINT, &interrupt_before_, nullptr);
+    ::sigaction(SIGTERM, &terminate_before_, nullptr);
+    if (has_timer)
+        ::timer_delete(timer);
+    has_timer = false;
+    server_of_process = nullptr;
+}
+
+void process_signals::loop_ended() noexcept
+{
+    set_timer(base_server::duration::zero());
+}
+
+} // namespace socketserver

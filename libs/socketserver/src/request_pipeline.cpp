@@ -1,0 +1,311 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include <socketserver/request_pipeline.hpp>
+
+#include "stream_io.hpp"
+
+#include <socketserver/log.hpp>
+
+#include <boost/system/system_error.hpp>
+
+#include <cerrno>
+#include <cxxabi.h>
+#include <string>
+#include <utility>
+
+namespace socketserver {
+
+namespace {
+
+enum class accept_failure
+{
+    again, // this one is gone, the next may be there
+    wait,  // something is used up: it may be there later
+    over   // the listener is of no use any more
+};
+
+// accept(2): errors that are pending on the new connection are passed on as accept's own, and are
+// to be treated like EAGAIN.  What is not known here is waited out: that neither spins nor gives
+// up.
+accept_failure kind_of(boost::system::error_code const& ec) noexcept
+{
+    if (ec.category() != boost::system::system_category())
+        return accept_failure::wait;
+    switch (ec.value())
+    {
+    case EINTR:
+    case ECONNABORTED:
+    case EPROTO:
+    case EPERM:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+        return accept_failure::again;
+    case EBADF:
+    case EINVAL:
+    case ENOTSOCK:
+        return accept_failure::over;
+    default:
+        return accept_failure::wait;
+    }
+}
+
+// Whether it only says that the peer has gone, or that the request was told to.
+bool is_an_ordinary_end(boost::system::error_code const& ec) noexcept
+{
+    namespace error = boost::asio::error;
+    return ec == error::eof || ec == error::connection_reset || ec == error::broken_pipe ||
+           ec == error::operation_aborted;
+}
+
+} // namespace
+
+// A request that a strategy has taken away from the loop.
+template <class Request>
+class request_pipeline<Request>::handed_over final : public active_request
+{
+public:
+    handed_over(request_pipeline& pipeline, Request& request, endpoint const& client)
+        : active_request(pipeline)
+        , pipeline_(pipeline)
+        , request_(std::move(request))
+    {
+        enter(client, &request_);
+    }
+
+    ~handed_over() override
+    {
+        request_ = Request();
+        leave();
+    }
+
+    void run() override
+    {
+        scope const current(this);
+        pipeline_.run_request(request_, client());
+    }
+
+private:
+    request_pipeline& pipeline_;
+    Request request_;
+};
+
+template <class Request>
+request_pipeline<Request>::request_pipeline(handler_factory<Request> handlers)
+    : handlers_(std::move(handlers))
+{
+}
+
+template <class Request>
+request_pipeline<Request>::~request_pipeline() = default;
+
+template <class Request>
+bool request_pipeline<Request>::verify_request(Request&, endpoint const&)
+{
+    return true;
+}
+
+template <class Request>
+void request_pipeline<Request>::process_request(Request& request, endpoint const& client_address)
+{
+    finish_request(request, client_address);
+    shutdown_request(request);
+}
+
+template <class Request>
+void request_pipeline<Request>::finish_request(Request& request, endpoint const& client_address)
+{
+    handlers_.make()->run(request, client_address, *this);
+}
+
+template <class Request>
+void request_pipeline<Request>::shutdown_request(Request& request)
+{
+    stream_io::linger(request);
+    close_request(request);
+}
+
+template <class Request>
+void request_pipeline<Request>::close_request(Request& request)
+{
+    request.close();
+}
+
+template <class Request>
+void request_pipeline<Request>::handle_error(
+    Request&, endpoint const& client_address, std::exception_ptr error)
+{
+    auto severity = log_severity::error;
+    std::string what;
+    try
+    {
+        std::rethrow_exception(error);
+    }
+    catch (boost::system::system_error const& e)
+    {
+        if (is_an_ordinary_end(e.code()))
+            severity = log_severity::debug;
+        what = e.what();
+    }
+    catch (std::exception const& e)
+    {
+        what = e.what();
+    }
+    catch (...)
+    {
+        what = "something that is not a std::exception was thrown";
+    }
+    log(severity, client_address.str() + ": " + what);
+}
+
+template <class Request>
+bool request_pipeline<Request>::take_request()
+{
+    std::optional<accepted> taken;
+    try
+    {
+        taken = get_request();
+    }
+    catch (abi::__forced_unwind const&)
+    {
+        throw;
+    }
+    catch (...)
+    {
+        return get_request_failed(std::current_exception());
+    }
+    resume_taking();
+    if (!taken)
+        return false;
+
+    auto& [request, client_address] = *taken;
+    auto& current = this->loop_request();
+    current.enter(client_address, &request);
+    active_request::scope const scope(&current);
+    try
+    {
+        if (verify_request(request, client_address))
+            process_request(request, client_address);
+        else
+            shutdown_request(request);
+    }
+    catch (abi::__forced_unwind const&)
+    {
+        throw;
+    }
+    catch (...)
+    {
+        contain_error(request, client_address, std::current_exception());
+        contain_shutdown(request, client_address);
+    }
+    // A hook may have left it open.
+    request = Request();
+    current.leave();
+    return true;
+}
+
+template <class Request>
+bool request_pipeline<Request>::get_request_failed(std::exception_ptr error)
+{
+    try
+    {
+        std::rethrow_exception(error);
+    }
+    catch (boost::system::system_error const& e)
+    {
+        switch (kind_of(e.code()))
+        {
+        case accept_failure::again:
+            log(log_severity::debug, std::string("a request was gone: ") + e.what());
+            return true;
+        case accept_failure::over:
+            throw;
+        case accept_failure::wait:
+            pause_taking(e.what());
+        }
+    }
+    catch (std::exception const& e)
+    {
+        pause_taking(e.what());
+    }
+    catch (...)
+    {
+        pause_taking("get_request() threw something unknown");
+    }
+    return false;
+}
+
+template <class Request>
+std::unique_ptr<active_request> request_pipeline<Request>::hand_over(
+    Request& request, endpoint const& client_address)
+{
+    return std::make_unique<handed_over>(*this, request, client_address);
+}
+
+template <class Request>
+void request_pipeline<Request>::run_request(Request& request, endpoint const& client_address)
+{
+    try
+    {
+        finish_request(request, client_address);
+    }
+    catch (abi::__forced_unwind const&)
+    {
+        throw;
+    }
+    catch (...)
+    {
+        contain_error(request, client_address, std::current_exception());
+    }
+    contain_shutdown(request, client_address);
+}
+
+template <class Request>
+void request_pipeline<Request>::contain_error(
+    Request& request, endpoint const& client_address, std::exception_ptr error)
+{
+    try
+    {
+        handle_error(request, client_address, std::move(error));
+    }
+    catch (abi::__forced_unwind const&)
+    {
+        throw;
+    }
+    catch (std::exception const& e)
+    {
+        log(log_severity::error, e.what());
+    }
+    catch (...)
+    {
+        log(log_severity::error, "handle_error() threw something unknown");
+    }
+}
+
+template <class Request>
+void request_pipeline<Request>::contain_shutdown(Request& request, endpoint const& client_address)
+{
+    try
+    {
+        shutdown_request(request);
+    }
+    catch (abi::__forced_unwind const&)
+    {
+        throw;
+    }
+    catch (...)
+    {
+        contain_error(request, client_address, std::current_exception());
+        request = Request();
+    }
+}
+
+template class request_pipeline<stream>;
+
+} // namespace socketserver

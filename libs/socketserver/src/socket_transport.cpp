@@ -1,0 +1,534 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include "socket_transport.hpp"
+
+#include <boost/system/error_code.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <linux/sockios.h>
+#include <poll.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/sendfile.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <thread>
+#include <unistd.h>
+
+namespace socketserver {
+
+using namespace std::chrono_literals;
+using boost::system::error_code;
+using core = coroutine_scheduler::core;
+using std::chrono::nanoseconds;
+
+namespace {
+
+constexpr std::size_t most_buffers = 16;
+
+void set_errno(error_code& ec) noexcept
+{
+    ec.assign(errno, boost::system::system_category());
+}
+
+// The buffers of one system call.
+struct vector
+{
+    template <class Buffers>
+    explicit vector(Buffers const& buffers) noexcept
+    {
+        for (auto const& b : buffers)
+        {
+            if (count == most_buffers)
+                break;
+            parts[count++] = {const_cast<void*>(static_cast<void const*>(b.data())), b.size()};
+            size += b.size();
+        }
+        message.msg_iov = parts;
+        message.msg_iovlen = count;
+    }
+
+    // Forgets what has been moved.
+    void advance(std::size_t n) noexcept
+    {
+        size -= n;
+        while (n != 0 && n >= message.msg_iov->iov_len)
+        {
+            n -= message.msg_iov->iov_len;
+            ++message.msg_iov;
+            --message.msg_iovlen;
+        }
+        if (n != 0)
+        {
+            message.msg_iov->iov_base = static_cast<char*>(message.msg_iov->iov_base) + n;
+            message.msg_iov->iov_len -= n;
+        }
+    }
+
+    iovec parts[most_buffers];
+    std::size_t count = 0;
+    std::size_t size = 0;
+    msghdr message{};
+};
+
+// sendfile(2) has no MSG_NOSIGNAL: a SIGPIPE of ours is taken back before it is delivered.
+class without_sigpipe
+{
+public:
+    without_sigpipe() noexcept
+    {
+        ::sigemptyset(&sigpipe_);
+        ::sigaddset(&sigpipe_, SIGPIPE);
+        sigset_t pending;
+        ::sigpending(&pending);
+        was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
+        ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
+    }
+
+    ~without_sigpipe()
+    {
+        timespec const at_once{};
+        if (!was_pending_)
+            ::sigtimedwait(&sigpipe_, nullptr, &at_once);
+        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+    }
+
+private:
+    sigset_t sigpipe_;
+    sigset_t before_;
+    bool was_pending_;
+};
+
+} // namespace
+
+socket_transport::socket_transport(int descriptor, bool is_tcp) noexcept
+    : descriptor_(descriptor)
+    , is_tcp_(is_tcp)
+{
+}
+
+socket_transport::~socket_transport()
+{
+    close();
+}
+
+// ---------------------------------------------------------------- one operation
+
+template <class Operation>
+std::size_t socket_transport::perform(
+    direction d, time_limits const& limits, error_code& ec, Operation const& operation)
+{
+    ec = {};
+    auto* const in = core::current();
+    auto const n =
+        in ? perform_in(*in, d, limits, ec, operation) : perform_blocking(d, limits, ec, operation);
+    // The kernel still hands out what had arrived before the descriptor was shut down.
+    if (interrupted())
+    {
+        ec = boost::asio::error::operation_aborted;
+        return 0;
+    }
+    return n;
+}
+
+template <class Operation>
+std::size_t socket_transport::perform_in(
+    core& in, direction d, time_limits const& limits, error_code& ec, Operation const& operation)
+{
+    if (interrupted())
+    {
+        // A handler that tries again for ever must not keep its loop.
+        in.sleep_until(clock::now());
+        return 0;
+    }
+    auto until = clock::time_point::max();
+    bool const limited = limits.idle || limits.deadline;
+    if (limited)
+        until = limits.until();
+    bool const receives = d == direction::receive;
+    auto& may = receives ? readiness_.readable : readiness_.writable;
+    for (;;)
+    {
+        if (readiness_.may(d))
+        {
+            ssize_t const n = operation(descriptor(), MSG_DONTWAIT, may);
+            if (n >= 0)
+                return static_cast<std::size_t>(n);
+            if (errno == EINTR)
+                continue;
+            if (errno != EAGAIN)
+            {
+                set_errno(ec);
+                return 0;
+            }
+            may = false;
+        }
+        if (limited && clock::now() >= until)
+        {
+            ec = boost::asio::error::timed_out;
+            return 0;
+        }
+        switch (in.wait(readiness_, descriptor(), d, until))
+        {
+        case core::outcome::ready:
+            break;
+        case core::outcome::timed_out:
+            ec = boost::asio::error::timed_out;
+            return 0;
+        case core::outcome::failed:
+            set_errno(ec);
+            return 0;
+        }
+        if (interrupted())
+            return 0;
+    }
+}
+
+template <class Operation>
+std::size_t socket_transport::perform_blocking(
+    direction d, time_limits const& limits, error_code& ec, Operation const& operation)
+{
+    bool const limited = limits.idle || limits.deadline;
+    auto const until = limited ? limits.until() : clock::time_point::max();
+    for (;;)
+    {
+        if (interrupted())
+            return 0;
+        if (limited)
+        {
+            auto const left = until - clock::now();
+            if (left <= 0ns)
+            {
+                ec = boost::asio::error::timed_out;
+                return 0;
+            }
+            if (!bound_by(d, left))
+            {
+                set_errno(ec);
+                return 0;
+            }
+        }
+        else if (bounds_[static_cast<int>(d)] != 0ns)
+            bound_by(d, 0ns);
+
+        bool ignored = false;
+        ssize_t const n = operation(descriptor(), 0, ignored);
+        if (n >= 0)
+            return static_cast<std::size_t>(n);
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN)
+        {
+            set_errno(ec);
+            return 0;
+        }
+        // The kernel's time is up.  Without a limit, somebody has made the descriptor
+        // non-blocking.
+        if (!limited && !wait(d, until, ec))
+            return 0;
+    }
+}
+
+// Sees to it that the kernel waits no longer than what is left.  A bound that is close enough is
+// not set again: an open deadline would otherwise cost a system call with every operation.
+bool socket_transport::bound_by(direction d, nanoseconds left) noexcept
+{
+    auto& bound = bounds_[static_cast<int>(d)];
+    if (left != 0ns)
+    {
+        left = std::max<nanoseconds>(left, 1ms);
+        if (bound != 0ns && bound <= left + 5ms && bound > left - left / 20)
+            return true;
+    }
+    timeval const value{
+        static_cast<std::time_t>(left / 1s), static_cast<suseconds_t>((left % 1s) / 1us)};
+    int const option = d == direction::receive ? SO_RCVTIMEO : SO_SNDTIMEO;
+    if (::setsockopt(descriptor(), SOL_SOCKET, option, &value, sizeof value) < 0)
+        return false;
+    bound = left;
+    return true;
+}
+
+// Waits until the descriptor may be ready; false with a code when the time has come or it fails.
+bool socket_transport::wait(direction d, clock::time_point until, error_code& ec) noexcept
+{
+    if (auto* const in = core::current())
+    {
+        switch (in->wait(readiness_, descriptor(), d, until))
+        {
+        case core::outcome::ready:
+            return true;
+        case core::outcome::timed_out:
+            ec = boost::asio::error::timed_out;
+            return false;
+        case core::outcome::failed:
+            set_errno(ec);
+            return false;
+        }
+    }
+    pollfd fd{descriptor(), static_cast<short>(d == direction::receive ? POLLIN : POLLOUT), 0};
+    for (;;)
+    {
+        auto const left = until - clock::now();
+        bool const forever = until == clock::time_point::max();
+        timespec const timeout{static_cast<std::time_t>(std::max<nanoseconds>(left, 0ns) / 1s),
+            static_cast<long>((std::max<nanoseconds>(left, 0ns) % 1s).count())};
+        int const n = ::ppoll(&fd, 1, forever ? nullptr : &timeout, nullptr);
+        if (n > 0)
+            return true;
+        if (n == 0)
+            ec = boost::asio::error::timed_out;
+        else if (errno == EINTR)
+            continue;
+        else
+            set_errno(ec);
+        return false;
+    }
+}
+
+std::size_t socket_transport::receive(
+    mutable_buffers buffers, time_limits const& limits, error_code& ec)
+{
+    vector v(buffers);
+    auto const n = perform(direction::receive, limits, ec, [&v](int fd, int flags, bool& may_more) {
+        auto const n = v.count == 1 ? ::recv(fd, v.parts[0].iov_base, v.parts[0].iov_len, flags)
+                                    : ::recvmsg(fd, &v.message, flags);
+        // Less than asked for is all that there was.
+        if (n > 0 && static_cast<std::size_t>(n) < v.size)
+            may_more = false;
+        return n;
+    });
+    if (n == 0 && !ec)
+        ec = boost::asio::error::eof;
+    return n;
+}
+
+std::size_t socket_transport::send(const_buffers buffers, time_limits const& limits, error_code& ec)
+{
+    vector v(buffers);
+    std::size_t done = 0;
+    while (v.size != 0)
+    {
+        auto const n =
+            perform(direction::send, limits, ec, [&v](int fd, int flags, bool& may_more) {
+                auto const n = v.message.msg_iovlen == 1
+                                   ? ::send(fd, v.message.msg_iov->iov_base,
+                                         v.message.msg_iov->iov_len, flags | MSG_NOSIGNAL)
+                                   : ::sendmsg(fd, &v.message, flags | MSG_NOSIGNAL);
+                if (n > 0 && static_cast<std::size_t>(n) < v.size)
+                    may_more = false;
+                return n;
+            });
+        done += n;
+        v.advance(n);
+        if (ec)
+            break;
+    }
+    return done;
+}
+
+std::size_t socket_transport::try_send(const_buffers buffers, error_code& ec)
+{
+    vector v(buffers);
+    users_.fetch_add(1);
+    ssize_t n = -1;
+    if (int const fd = descriptor_.load(); fd < 0)
+        errno = EBADF;
+    else
+        do
+            n = ::sendmsg(fd, &v.message, MSG_DONTWAIT | MSG_NOSIGNAL);
+        while (n < 0 && errno == EINTR);
+    if (n < 0 && errno != EAGAIN)
+        set_errno(ec);
+    users_.fetch_sub(1);
+    return n < 0 ? 0 : static_cast<std::size_t>(n);
+}
+
+std::uint64_t socket_transport::send_file(
+    int file, std::uint64_t offset, std::uint64_t count, time_limits const& limits, error_code& ec)
+{
+    // One system call sends no more than this.
+    constexpr std::uint64_t most = 0x7ffff000;
+    std::uint64_t done = 0;
+    while (done < count)
+    {
+        auto position = static_cast<off_t>(offset + done);
+        bool in_coroutine = core::current() != nullptr;
+        auto const n = perform(direction::send, limits, ec, [&](int fd, int, bool&) {
+            // It has no MSG_DONTWAIT either; in a coroutine the socket is made non-blocking.
+            without_sigpipe const guard;
+            int on = 1;
+            int off = 0;
+            if (in_coroutine)
+                ::ioctl(fd, FIONBIO, &on);
+            auto const n = ::sendfile(fd, file, &position, std::min(count - done, most));
+            int const error = errno;
+            if (in_coroutine)
+                ::ioctl(fd, FIONBIO, &off);
+            errno = error;
+            return n;
+        });
+        done += n;
+        if (ec == boost::system::errc::invalid_argument && done == 0)
+            // Not a file that the kernel can send by itself.
+            return transport::send_file(file, offset, count, limits, ec);
+        if (ec || n == 0)
+            break;
+    }
+    return done;
+}
+
+// ---------------------------------------------------------------- leave
+
+void socket_transport::shutdown_send(error_code& ec)
+{
+    ec = {};
+    if (::shutdown(descriptor(), SHUT_WR) < 0)
+        set_errno(ec);
+}
+
+int socket_transport::unacknowledged() const noexcept
+{
+    int bytes = 0;
+    return is_tcp_ && ::ioctl(descriptor(), SIOCOUTQ, &bytes) == 0 ? bytes : 0;
+}
+
+enum class socket_transport::leftover
+{
+    none,
+    some,
+    end
+};
+
+// Reads what the peer has sent and nobody wants, without waiting.
+socket_transport::leftover socket_transport::read_leftover(std::size_t& budget) noexcept
+{
+    // Where each is thrown away unread, TCP needs no buffer (MSG_TRUNC); other sockets do.
+    char buffer[4096];
+    bool any = false;
+    for (;;)
+    {
+        auto const n = is_tcp_ ? ::recv(descriptor(), nullptr, 65536, MSG_DONTWAIT | MSG_TRUNC)
+                               : ::recv(descriptor(), buffer, sizeof buffer, MSG_DONTWAIT);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno == EAGAIN)
+            return any ? leftover::some : leftover::none;
+        if (n <= 0)
+            return leftover::end;
+        any = true;
+        if (static_cast<std::size_t>(n) >= budget)
+            return leftover::end;
+        budget -= static_cast<std::size_t>(n);
+    }
+}
+
+// A close with unread bytes resets the connection, and a reset makes the peer's kernel throw away
+// what it had received: a reply would be lost because its client had more to say.  So the end is
+// told first, what is unread is read, and as long as it may matter the peer's end is waited for.
+void socket_transport::linger(bool may_wait) noexcept
+{
+    if (interrupted())
+        return;
+    // Before the end is told, for that counts as a byte.
+    bool const in_flight = unacknowledged() != 0;
+    if (::shutdown(descriptor(), SHUT_WR) < 0)
+        return;
+    std::size_t budget = 1 << 20;
+    auto found = read_leftover(budget);
+    bool unread = is_tcp_ && found == leftover::some;
+    if (!may_wait || (!unread && !in_flight))
+        return;
+
+    auto const end = clock::now() + 2s;
+    auto step = std::chrono::milliseconds(1);
+    while (found != leftover::end && !interrupted() && clock::now() < end)
+    {
+        error_code ec;
+        readiness_.readable = false;
+        if (wait(direction::receive, std::min(clock::now() + step, end), ec))
+        {
+            found = read_leftover(budget);
+            unread = unread || (is_tcp_ && found == leftover::some);
+        }
+        else if (ec != boost::asio::error::timed_out)
+            return;
+        // What is left is the end itself.
+        if (!unread && unacknowledged() <= 1)
+            return;
+        step = std::min(step * 2, std::chrono::milliseconds(50));
+    }
+}
+
+void socket_transport::wake() noexcept
+{
+    users_.fetch_add(1);
+    if (int const fd = descriptor_.load(); fd >= 0)
+        ::shutdown(fd, SHUT_RDWR);
+    users_.fetch_sub(1);
+}
+
+void socket_transport::close() noexcept
+{
+    int const fd = descriptor_.exchange(-1);
+    if (fd < 0)
+        return;
+    if (readiness_.owner)
+        readiness_.owner->forget(readiness_);
+    while (users_.load() != 0)
+        std::this_thread::yield();
+    ::close(fd);
+}
+
+int socket_transport::native_handle() const noexcept
+{
+    return descriptor();
+}
+
+int socket_transport::release() noexcept
+{
+    if (bounds_[0] != 0ns)
+        bound_by(direction::receive, 0ns);
+    if (bounds_[1] != 0ns)
+        bound_by(direction::send, 0ns);
+    int const fd = descriptor_.exchange(-1);
+    if (readiness_.owner)
+    {
+        readiness_.owner->unwatch(readiness_, fd);
+        readiness_.owner->forget(readiness_);
+    }
+    while (users_.load() != 0)
+        std::this_thread::yield();
+    return fd;
+}
+
+void socket_transport::connect(endpoint const& server, time_limits const& limits, error_code& ec)
+{
+    ec = {};
+    int on = 1;
+    int off = 0;
+    ::ioctl(descriptor(), FIONBIO, &on);
+    int result;
+    do
+        result = ::connect(descriptor(), static_cast<sockaddr const*>(server.data()),
+            static_cast<socklen_t>(server.size()));
+    while (result < 0 && errno == EINTR);
+    if (result < 0 && errno != EINPROGRESS)
+        set_errno(ec);
+    else if (result < 0 && wait(direction::send, limits.until(), ec))
+    {
+        int error = 0;
+        socklen_t size = sizeof error;
+        ::getsockopt(descriptor(), SOL_SOCKET, SO_ERROR, &error, &size);
+        ec.assign(error, boost::system::system_category());
+    }
+    if (interrupted())
+        ec = boost::asio::error::operation_aborted;
+    ::ioctl(descriptor(), FIONBIO, &off);
+}
+
+} // namespace socketserver

@@ -1,0 +1,249 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include <socketserver/strategy/child_processes.hpp>
+
+#include "../process_signals.hpp"
+
+#include <socketserver/log.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <csignal>
+#include <filesystem>
+#include <mutex>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <system_error>
+#include <unistd.h>
+#include <utility>
+
+namespace socketserver {
+
+using clock = std::chrono::steady_clock;
+
+namespace {
+
+constexpr std::chrono::milliseconds look_interval(50);
+
+// Debian 12's glibc has no wrappers that gcc 12's headers agree with.
+int open_pidfd(pid_t pid) noexcept
+{
+    return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+}
+
+struct child
+{
+    child_processes::ended description;
+    int pidfd;
+
+    // By the pidfd where there is one; else by the number, which stays the child's until it is
+    // reaped, and only we reap it.
+    bool has_ended() noexcept
+    {
+        siginfo_t info{};
+        auto const id = pidfd >= 0 ? static_cast<id_t>(pidfd) : static_cast<id_t>(description.pid);
+        auto const type = pidfd >= 0 ? static_cast<idtype_t>(P_PIDFD) : P_PID;
+        int result;
+        do
+            result = ::waitid(type, id, &info, WEXITED | WNOHANG);
+        while (result < 0 && errno == EINTR);
+        // The program may have SIGCHLD ignored: then the system has reaped it.
+        if (result < 0)
+            return true;
+        if (info.si_pid == 0)
+            return false;
+        if (info.si_code == CLD_EXITED)
+            description.status = info.si_status;
+        else
+            description.signal = info.si_status;
+        return true;
+    }
+
+    void signal(int number) noexcept
+    {
+        if (pidfd >= 0)
+            ::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0);
+        else
+            ::kill(description.pid, number);
+    }
+};
+
+void warn_beside_threads()
+{
+    static std::atomic<bool> said{false};
+    if (said)
+        return;
+    std::error_code ec;
+    auto const tasks = std::filesystem::directory_iterator("/proc/self/task", ec);
+    if (!ec && std::distance(begin(tasks), end(tasks)) > 1 && !said.exchange(true))
+        log(log_severity::warning,
+            "forking beside other threads: a lock that one of them holds now stays locked in the "
+            "child");
+}
+
+} // namespace
+
+struct child_processes::state
+{
+    ~state() { close_all(); }
+
+    void close_all() noexcept
+    {
+        for (auto const& c : children)
+            if (c.pidfd >= 0)
+                ::close(c.pidfd);
+        if (set >= 0)
+            ::close(set);
+    }
+
+    mutable std::mutex mutex;
+    std::vector<child> children;
+    int set = -1;
+    // Children that no pidfd could be had for are looked at now and then.
+    std::size_t unwatched = 0;
+    clock::time_point next_look = clock::time_point::max();
+    bool warned = false;
+};
+
+child_processes::child_processes()
+    : state_(std::make_unique<state>())
+{
+}
+
+child_processes::~child_processes() = default;
+
+int child_processes::fork(std::string purpose)
+{
+    auto& s = *state_;
+    if (!std::exchange(s.warned, true))
+        warn_beside_threads();
+    {
+        std::lock_guard const lock(s.mutex);
+        s.children.reserve(s.children.size() + 1);
+        if (s.set < 0)
+            s.set = ::epoll_create1(EPOLL_CLOEXEC);
+    }
+    pid_t const pid = process_signals::fork();
+    if (pid < 0)
+        throw std::system_error(errno, std::generic_category(), "fork");
+    if (pid == 0)
+        return 0;
+
+    std::lock_guard const lock(s.mutex);
+    child c{{pid, std::move(purpose), clock::now(), 0, 0}, open_pidfd(pid)};
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = c.pidfd;
+    if (c.pidfd >= 0 && ::epoll_ctl(s.set, EPOLL_CTL_ADD, c.pidfd, &event) < 0)
+    {
+        ::close(c.pidfd);
+        c.pidfd = -1;
+    }
+    if (c.pidfd < 0 && s.unwatched++ == 0)
+        s.next_look = clock::now() + look_interval;
+    s.children.push_back(std::move(c));
+    return pid;
+}
+
+std::size_t child_processes::size() const noexcept
+{
+    std::lock_guard const lock(state_->mutex);
+    return state_->children.size();
+}
+
+std::vector<int> child_processes::pids() const
+{
+    std::lock_guard const lock(state_->mutex);
+    std::vector<int> result;
+    for (auto const& c : state_->children)
+        result.push_back(c.description.pid);
+    return result;
+}
+
+void child_processes::signal(int number) noexcept
+{
+    std::lock_guard const lock(state_->mutex);
+    for (auto& c : state_->children)
+        c.signal(number);
+}
+
+void child_processes::kill() noexcept
+{
+    for (auto const& c : state_->children)
+        log(log_severity::error, "child " + std::to_string(c.description.pid) + " (" +
+                                     c.description.purpose +
+                                     ") does not end though it was told to; it is killed");
+    signal(SIGKILL);
+    // Nothing delays that but the kernel.
+    while (size() != 0)
+    {
+        pollfd set{descriptor(), POLLIN, 0};
+        ::poll(&set, 1, 10);
+        run();
+    }
+}
+
+int child_processes::descriptor() const noexcept
+{
+    return state_->set;
+}
+
+clock::time_point child_processes::next_timer() const noexcept
+{
+    std::lock_guard const lock(state_->mutex);
+    return state_->next_look;
+}
+
+void child_processes::run()
+{
+    std::vector<ended> gone;
+    {
+        auto& s = *state_;
+        std::lock_guard const lock(s.mutex);
+        epoll_event events[64];
+        int const n = s.set < 0 ? 0 : ::epoll_wait(s.set, events, 64, 0);
+        std::erase_if(s.children, [&](child& c) {
+            auto const is_this = [&](epoll_event const& e) { return e.data.fd == c.pidfd; };
+            if ((c.pidfd >= 0 && std::none_of(events, events + std::max(n, 0), is_this)) ||
+                !c.has_ended())
+                return false;
+            // Closing it takes it out of the set.
+            if (c.pidfd >= 0)
+                ::close(c.pidfd);
+            else
+                --s.unwatched;
+            gone.push_back(std::move(c.description));
+            return true;
+        });
+        s.next_look = s.unwatched == 0 ? clock::time_point::max() : clock::now() + look_interval;
+    }
+    for (auto const& e : gone)
+    {
+        if (e.signal != 0)
+            log(log_severity::error, "child " + std::to_string(e.pid) + " (" + e.purpose +
+                                         ") was killed by signal " + std::to_string(e.signal) +
+                                         " (" + ::sigabbrev_np(e.signal) + ")");
+        if (on_end)
+            on_end(e);
+    }
+}
+
+void child_processes::after_fork()
+{
+    // The lock may have been held by a thread that is not here.
+    auto* const leave = state_.release();
+    leave->close_all();
+    state_ = std::make_unique<state>();
+}
+
+void child_processes::leave(int status) noexcept
+{
+    ::_exit(status);
+}
+
+} // namespace socketserver

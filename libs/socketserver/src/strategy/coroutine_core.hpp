@@ -1,0 +1,163 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#ifndef SOCKETSERVER_SRC_STRATEGY_COROUTINE_CORE_HPP
+#define SOCKETSERVER_SRC_STRATEGY_COROUTINE_CORE_HPP
+
+#include "coroutine_stacks.hpp"
+
+#include <socketserver/strategy/coroutine_scheduler.hpp>
+
+#include <boost/context/fiber.hpp>
+#include <boost/intrusive/list.hpp>
+#include <boost/intrusive/set.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace socketserver {
+
+class active_request;
+
+// What the C++ runtime keeps for each thread while exceptions are caught or thrown
+// (abi::__cxa_get_globals).  A coroutine that waits inside a catch block has to take it along, or
+// two of them rethrow each other's exceptions.
+struct exception_state
+{
+    void* caught = nullptr;
+    unsigned int uncaught = 0;
+
+    static exception_state exchange(exception_state next) noexcept;
+};
+
+// A request with a stack of its own.  It lies at the top of that stack.
+struct coroutine
+{
+    using clock = std::chrono::steady_clock;
+
+    coroutine_stack stack;
+    std::unique_ptr<active_request> request;
+    boost::context::fiber context;
+    bool ended = false;
+
+    // What is the thread's while it runs.
+    exception_state exceptions;
+    active_request* current = nullptr;
+    void* sanitizer = nullptr;
+
+    bool timed_out = false;
+    clock::time_point until = clock::time_point::max();
+    boost::intrusive::list_member_hook<> in_runnable;
+    boost::intrusive::set_member_hook<> in_timers;
+
+    friend bool operator<(coroutine const& a, coroutine const& b) noexcept
+    {
+        return a.until < b.until;
+    }
+};
+
+// Coroutines of one thread, and the one edge-triggered epoll set that they wait in.
+class coroutine_scheduler::core
+{
+public:
+    using clock = std::chrono::steady_clock;
+
+    enum class direction
+    {
+        receive,
+        send
+    };
+
+    enum class outcome
+    {
+        ready,
+        timed_out,
+        failed // errno says why
+    };
+
+    // What is known of a descriptor.  A connection is added to the set when it must wait for the
+    // first time, and never armed again.
+    struct readiness
+    {
+        core* owner = nullptr;
+        std::uint32_t slot = 0;
+        bool readable = true;
+        bool writable = true;
+        bool hung_up = false;
+        bool watches_send = false;
+        coroutine* reader = nullptr;
+        coroutine* writer = nullptr;
+
+        bool may(direction d) const noexcept
+        {
+            return d == direction::receive ? readable || hung_up : writable || hung_up;
+        }
+    };
+
+    core();
+    ~core();
+
+    // The scheduler whose coroutine the caller runs in, or null.
+    static core* current() noexcept;
+
+    void start(std::unique_ptr<active_request>&& request);
+    void run();
+
+    std::size_t size() const noexcept { return size_; }
+    int descriptor() const noexcept { return set_; }
+    clock::time_point next_timer() const noexcept;
+
+    // Suspends the caller until the descriptor may be ready or the time has come.
+    outcome wait(readiness& r, int descriptor, direction d, clock::time_point until) noexcept;
+
+    // Suspends the caller until the others that can run have run, and a time has come.
+    void sleep_until(clock::time_point until) noexcept;
+
+    // Takes the descriptor out of the set; closing it does that as well.
+    void unwatch(readiness& r, int descriptor) noexcept;
+
+    // The descriptor is about to be closed, or given away.
+    void forget(readiness& r) noexcept;
+
+    // Where an epoll event goes; a closed descriptor's late event goes nowhere.
+    struct slot
+    {
+        readiness* target = nullptr;
+        std::uint32_t generation = 0;
+    };
+
+private:
+    using runnable_list = boost::intrusive::list<coroutine,
+        boost::intrusive::member_hook<coroutine, boost::intrusive::list_member_hook<>,
+            &coroutine::in_runnable>>;
+    using timer_set = boost::intrusive::multiset<coroutine,
+        boost::intrusive::member_hook<coroutine, boost::intrusive::set_member_hook<>,
+            &coroutine::in_timers>>;
+
+    bool watch(readiness& r, int descriptor, direction d) noexcept;
+    void take_events() noexcept;
+    void take_timers() noexcept;
+    void make_runnable(coroutine& c) noexcept;
+    void suspend(clock::time_point until) noexcept;
+    void resume(coroutine& c) noexcept;
+
+    int set_ = -1;
+    std::size_t size_ = 0;
+    coroutine* running_ = nullptr;
+    boost::context::fiber loop_;
+    void* loop_sanitizer_ = nullptr;
+    void const* loop_stack_ = nullptr;
+    std::size_t loop_stack_size_ = 0;
+    std::vector<slot> slots_;
+    std::vector<std::uint32_t> free_slots_;
+    runnable_list runnable_;
+    timer_set timers_;
+    coroutine_stacks stacks_;
+};
+
+} // namespace socketserver
+
+#endif

@@ -1,0 +1,139 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include <socketserver/strategy/worker_threads.hpp>
+
+#include "../thread_signals.hpp"
+
+#include <socketserver/log.hpp>
+#include <socketserver/strategy/thread_pool_mixin.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace socketserver {
+
+std::size_t default_pool_workers() noexcept
+{
+    return std::max<std::size_t>(8, std::size_t{4} * std::thread::hardware_concurrency());
+}
+
+struct worker_threads::state
+{
+    ~state()
+    {
+        {
+            std::lock_guard const lock(mutex);
+            stopping = true;
+        }
+        changed.notify_all();
+        for (auto& thread : threads)
+            thread.join();
+    }
+
+    void work()
+    {
+        block_signals_of_others();
+        for (;;)
+        {
+            std::unique_ptr<active_request> request;
+            {
+                std::unique_lock lock(mutex);
+                ++idle;
+                changed.wait(lock, [this] { return stopping || !queue.empty(); });
+                --idle;
+                if (queue.empty())
+                    return;
+                request = std::move(queue.front());
+                queue.pop_front();
+            }
+            in_thread const in_progress(*this);
+            request->run();
+        }
+    }
+
+    // First the number goes down, then the request ends: whoever hears of its end finds room.  A
+    // thread that a handler cancelled or ended is replaced.
+    struct in_thread
+    {
+        explicit in_thread(state& s)
+            : of(s)
+        {
+        }
+
+        ~in_thread()
+        {
+            --of.in_progress;
+            if (std::uncaught_exceptions() != 0)
+                ++of.lost;
+        }
+
+        state& of;
+    };
+
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::deque<std::unique_ptr<active_request>> queue;
+    std::vector<std::thread> threads;
+    std::size_t idle = 0;
+    bool stopping = false;
+    bool refused = false;
+    std::atomic<std::size_t> in_progress{0};
+    std::atomic<std::size_t> lost{0};
+};
+
+worker_threads::worker_threads()
+    : state_(std::make_unique<state>())
+{
+}
+
+worker_threads::~worker_threads() = default;
+
+void worker_threads::run(std::unique_ptr<active_request>&& request, std::size_t threads)
+{
+    auto& s = *state_;
+    {
+        std::lock_guard const lock(s.mutex);
+        if (s.idle <= s.queue.size() && s.threads.size() < threads + s.lost)
+        {
+            try
+            {
+                s.threads.emplace_back([&s] { s.work(); });
+                s.refused = false;
+            }
+            catch (std::system_error const& e)
+            {
+                if (s.threads.size() == s.lost)
+                    throw;
+                if (!std::exchange(s.refused, true))
+                    log(log_severity::warning, std::string("no more threads (") + e.what() +
+                                                   "); requests wait for those that run");
+            }
+        }
+        s.queue.push_back(std::move(request));
+        ++s.in_progress;
+    }
+    s.changed.notify_one();
+}
+
+std::size_t worker_threads::size() const noexcept
+{
+    return state_->in_progress;
+}
+
+void worker_threads::after_fork()
+{
+    // Its threads are in the parent.
+    [[maybe_unused]] auto* const leave = state_.release();
+    state_ = std::make_unique<state>();
+}
+
+} // namespace socketserver

@@ -1,0 +1,168 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include "stream_files.hpp"
+
+#include "stream_io.hpp"
+
+#include <boost/system/system_error.hpp>
+
+#include <algorithm>
+#include <cstring>
+
+namespace socketserver {
+
+using boost::asio::const_buffer;
+using boost::system::error_code;
+using boost::system::system_error;
+
+read_buffer::read_buffer(transport& bytes, std::size_t size)
+    : bytes_(bytes)
+    , size_(std::max<std::size_t>(size, 1))
+{
+}
+
+std::size_t read_buffer::take(void* to, std::size_t most) noexcept
+{
+    auto const n = std::min(most, ahead());
+    std::memcpy(to, gptr(), n);
+    skip(n);
+    return n;
+}
+
+read_buffer::int_type read_buffer::underflow()
+{
+    if (gptr() != egptr())
+        return traits_type::to_int_type(*gptr());
+    if (kept_)
+        throw system_error(kept_, "receive");
+    if (!storage_)
+        storage_ = std::make_unique_for_overwrite<char[]>(size_);
+    error_code ec;
+    auto const n = stream_io::receive_more(bytes_, {storage_.get(), size_}, ec);
+    if (ec == boost::asio::error::eof)
+        return traits_type::eof();
+    if (ec)
+    {
+        kept_ = ec;
+        throw system_error(ec, "receive");
+    }
+    setg(storage_.get(), storage_.get(), storage_.get() + n);
+    return traits_type::to_int_type(*gptr());
+}
+
+std::streamsize read_buffer::showmanyc()
+{
+    return 0;
+}
+
+std::streamsize read_buffer::xsgetn(char* to, std::streamsize n)
+{
+    std::streamsize done = 0;
+    while (done < n && fill())
+        done += static_cast<std::streamsize>(take(to + done, static_cast<std::size_t>(n - done)));
+    return done;
+}
+
+write_buffer::write_buffer(transport& bytes, std::size_t size, std::ostream const& owner)
+    : bytes_(bytes)
+    , owner_(owner)
+    , size_(size)
+{
+}
+
+void write_buffer::send(const_buffer piece, bool is_end, error_code& ec)
+{
+    ec = kept_;
+    if (ec)
+        return;
+    const_buffer const both[] = {{pbase(), size()}, piece};
+    stream_io::send_part(bytes_, both, is_end, ec);
+    // After an error nobody can tell what went: it must not go twice.
+    setp(pbase(), epptr());
+    kept_ = ec;
+}
+
+void write_buffer::put(const_buffer piece, bool is_end)
+{
+    error_code ec;
+    send(piece, is_end, ec);
+    if (ec)
+        throw system_error(ec, "send");
+}
+
+write_buffer::int_type write_buffer::overflow(int_type c)
+{
+    if (traits_type::eq_int_type(c, traits_type::eof()))
+        return traits_type::not_eof(c);
+    char const byte = traits_type::to_char_type(c);
+    if (size_ == 0)
+    {
+        put({&byte, 1}, true);
+        return c;
+    }
+    if (!storage_)
+    {
+        if (kept_)
+            throw system_error(kept_, "send");
+        storage_ = std::make_unique_for_overwrite<char[]>(size_);
+        setp(storage_.get(), storage_.get() + size_);
+    }
+    else
+        put({}, false);
+    return sputc(byte);
+}
+
+std::streamsize write_buffer::xsputn(char const* from, std::streamsize n)
+{
+    auto const wanted = static_cast<std::size_t>(n);
+    if (wanted == 0)
+        return 0;
+    if (size_ == 0)
+        put({from, wanted}, true);
+    else if (wanted < static_cast<std::size_t>(epptr() - pptr()))
+    {
+        std::memcpy(pptr(), from, wanted);
+        pbump(static_cast<int>(wanted));
+    }
+    else if (wanted < size_)
+    {
+        overflow(traits_type::to_int_type(*from));
+        return 1 + xsputn(from + 1, n - 1);
+    }
+    else
+        put({from, wanted}, false);
+    return n;
+}
+
+int write_buffer::sync()
+{
+    error_code ec;
+    send({}, true, ec);
+    // A stream with unitbuf set calls this in a destructor, where throwing would end the program.
+    if (ec && !(owner_.flags() & std::ios_base::unitbuf))
+        throw system_error(ec, "send");
+    return 0;
+}
+
+stream_files::stream_files(transport& bytes)
+    : in(nullptr)
+    , out(nullptr)
+    , reads(bytes, bytes.rbufsize_)
+    , writes(bytes, bytes.wbufsize_, out)
+{
+    in.rdbuf(&reads);
+    out.rdbuf(&writes);
+    in.exceptions(std::ios_base::badbit);
+    out.exceptions(std::ios_base::badbit);
+}
+
+stream_files& stream_files::of(transport& bytes)
+{
+    if (!bytes.files_)
+        bytes.files_ = std::make_unique<stream_files>(bytes);
+    return *bytes.files_;
+}
+
+} // namespace socketserver

@@ -1,0 +1,184 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include "stream_io.hpp"
+
+#include "current_request.hpp"
+#include "stream_files.hpp"
+
+#include <mutex>
+
+namespace socketserver {
+
+using boost::asio::const_buffer;
+using boost::asio::mutable_buffer;
+using boost::system::error_code;
+
+// The right to write to a transport, which one has at a time.
+class stream_io::write_right
+{
+public:
+    write_right(transport& bytes, error_code& ec)
+        : bytes_(bytes)
+    {
+        std::lock_guard const lock(bytes.write_mutex_);
+        if (bytes.writing_)
+            ec = boost::asio::error::in_progress;
+        else
+            bytes.writing_ = has_it_ = true;
+    }
+
+    ~write_right()
+    {
+        if (!has_it_)
+            return;
+        std::lock_guard const lock(bytes_.write_mutex_);
+        bytes_.writing_ = false;
+    }
+
+    explicit operator bool() const noexcept { return has_it_; }
+
+private:
+    transport& bytes_;
+    bool has_it_ = false;
+};
+
+std::size_t stream_io::receive(transport& bytes, transport::mutable_buffers buffers, error_code& ec)
+{
+    ec = {};
+    if (buffers.empty())
+        return 0;
+    if (bytes.files_ && bytes.files_->reads.ahead() != 0)
+    {
+        std::size_t n = 0;
+        for (auto const& b : buffers)
+            n += bytes.files_->reads.take(b.data(), b.size());
+        return n;
+    }
+    before_wait(bytes, ec);
+    if (ec)
+        return 0;
+    auto const n = bytes.receive(buffers, bytes.limits_, ec);
+    if (ec == boost::asio::error::eof)
+        bytes.ended_ = true;
+    return n;
+}
+
+std::size_t stream_io::receive_more(transport& bytes, mutable_buffer buffer, error_code& ec)
+{
+    ec = {};
+    before_wait(bytes, ec);
+    if (ec)
+        return 0;
+    auto const n = bytes.receive({&buffer, 1}, bytes.limits_, ec);
+    if (ec == boost::asio::error::eof)
+        bytes.ended_ = true;
+    return n;
+}
+
+std::size_t stream_io::send(transport& bytes, transport::const_buffers buffers, error_code& ec)
+{
+    ec = {};
+    if (buffers.empty())
+        return 0;
+    before_wait(bytes, ec);
+    if (ec)
+        return 0;
+    return send_part(bytes, buffers, true, ec);
+}
+
+std::size_t stream_io::send_part(
+    transport& bytes, transport::const_buffers buffers, bool is_end, error_code& ec)
+{
+    const_buffer some[16];
+    std::size_t count = 0;
+    for (auto const& b : buffers)
+        if (b.size() != 0)
+            some[count++] = b;
+    write_right const right(bytes, ec);
+    if (!right)
+        return 0;
+    // Only whoever has the right reads or sets it, or tries to.
+    bytes.message_open_ = !is_end;
+    return count == 0 ? 0 : bytes.send({some, count}, bytes.limits_, ec);
+}
+
+std::uint64_t stream_io::send_file(
+    transport& bytes, int file, std::uint64_t offset, std::uint64_t count, error_code& ec)
+{
+    ec = {};
+    before_wait(bytes, ec);
+    if (ec)
+        return 0;
+    write_right const right(bytes, ec);
+    return right ? bytes.send_file(file, offset, count, bytes.limits_, ec) : 0;
+}
+
+bool stream_io::try_send(transport& bytes, std::string_view text) noexcept
+{
+    std::lock_guard const lock(bytes.write_mutex_);
+    if (bytes.writing_ || bytes.message_open_ || bytes.interrupted())
+        return false;
+    const_buffer const whole(text.data(), text.size());
+    error_code ec;
+    auto const n = bytes.try_send({&whole, 1}, ec);
+    if (n == text.size())
+        return true;
+    if (n != 0)
+        bytes.interrupt();
+    return false;
+}
+
+void stream_io::flush(transport& bytes, error_code& ec)
+{
+    if (bytes.files_ && (bytes.files_->writes.pending() || bytes.message_open_))
+        bytes.files_->writes.send({}, true, ec);
+}
+
+void stream_io::flush_and_keep(transport& bytes) noexcept
+{
+    error_code ec;
+    flush(bytes, ec);
+}
+
+void stream_io::before_wait(transport& bytes, error_code& ec)
+{
+    flush(bytes, ec);
+    if (ec)
+        bytes.files_->write_error_seen = true;
+    else if (current_request)
+        current_request->flush_pending();
+}
+
+error_code stream_io::unseen_error(transport const& bytes) noexcept
+{
+    if (!bytes.files_)
+        return {};
+    auto const& files = *bytes.files_;
+    if (files.reads.kept() && !files.in.bad())
+        return files.reads.kept();
+    if (files.writes.kept() && !files.out.bad() && !files.write_error_seen)
+        return files.writes.kept();
+    return {};
+}
+
+void stream_io::attach(stream& s, active_request& request) noexcept
+{
+    if (s.bytes_)
+        request.attach(*s.bytes_);
+}
+
+void stream_io::mark_served(stream& s) noexcept
+{
+    if (s.bytes_)
+        s.bytes_->served_ = true;
+}
+
+void stream_io::linger(stream& s) noexcept
+{
+    if (s.bytes_ && !s.bytes_->ended_)
+        s.bytes_->linger(s.bytes_->served_);
+}
+
+} // namespace socketserver

@@ -1,0 +1,50 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include <socketserver/transport.hpp>
+
+#include "stream_files.hpp"
+
+#include <socketserver/active_request.hpp>
+
+#include <boost/system/error_code.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <unistd.h>
+
+namespace socketserver {
+
+transport::transport() noexcept = default;
+
+transport::~transport()
+{
+    if (request_)
+        request_->detach(*this);
+}
+
+std::uint64_t transport::send_file(int file, std::uint64_t offset, std::uint64_t count,
+    time_limits const& limits, boost::system::error_code& ec)
+{
+    auto const buffer = std::make_unique_for_overwrite<char[]>(65536);
+    std::uint64_t done = 0;
+    while (done < count && !ec)
+    {
+        auto const most = static_cast<std::size_t>(std::min<std::uint64_t>(count - done, 65536));
+        auto n = ::pread(file, buffer.get(), most, static_cast<off_t>(offset + done));
+        if (n < 0 && errno == ESPIPE)
+            n = ::read(file, buffer.get(), most);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0)
+            ec.assign(errno, boost::system::system_category());
+        if (n <= 0)
+            break;
+        boost::asio::const_buffer const piece(buffer.get(), static_cast<std::size_t>(n));
+        done += send({&piece, 1}, limits, ec);
+    }
+    return done;
+}
+
+} // namespace socketserver
