@@ -298,7 +298,7 @@ private:
         std::unique_ptr<handler_type> make() const override
         {
             return std::apply(
-                [](auto const&... arguments) {
+                [](auto&... arguments) {
                     return std::unique_ptr<handler_type>(new Handler(arguments...));
                 },
                 bound.arguments);

@@ -10,6 +10,7 @@
 #include <socketserver/strategy/dispatching.hpp>
 #include <socketserver/strategy/worker_supervisor.hpp>
 
+#include <chrono>
 #include <cstddef>
 #include <stdexcept>
 #include <vector>
@@ -93,6 +94,11 @@ protected:
     {
         if (in_worker_)
             return Server::wait_for_requests(until, abortable);
+        // The loop may not have come to it yet.
+        supervisor_.drain();
+        // Aborted workers see to their requests in the same time, and then go.
+        if (!abortable && until < base_server::clock::time_point::max() - time_to_go)
+            until += time_to_go;
         return this->attend(
             supervisor_, [this] { return supervisor_.size() == 0; }, until, abortable);
     }
@@ -120,6 +126,8 @@ protected:
     }
 
 private:
+    static constexpr std::chrono::seconds time_to_go{1};
+
     void be_a_worker(base_server::duration poll_interval)
     {
         in_worker_ = true;

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <functional>
+#include <mutex>
 #include <vector>
 
 namespace socketserver {
@@ -22,7 +23,7 @@ namespace socketserver {
     next one waits 100 ms, doubling up to 5 s.
 
     @par Thread safety
-    All members may be called from any thread, but @ref start and @ref run by the loop's alone.
+    All members may be called from any thread.
 */
 class SOCKETSERVER_DECL worker_supervisor final : public event_source
 {
@@ -37,7 +38,7 @@ public:
     */
     void start(std::size_t workers, std::function<void()> be_a_worker);
 
-    /** Replace no worker any more, and ask all to drain and go. */
+    /** Replace no worker any more, and ask all to drain and go. Once is enough. */
     void drain() noexcept;
 
     /** Make the workers abort their requests. */
@@ -62,9 +63,13 @@ public:
     void after_fork();
 
 private:
+    // With the lock held.
     void replace();
 
     child_processes children_;
+
+    // A server is closed and destroyed by other threads than the one that serves.
+    mutable std::mutex mutex_;
     std::size_t wanted_ = 0;
     std::vector<int> serving_;
     std::function<void()> be_a_worker_;

@@ -1,5 +1,6 @@
 // Copyright (c) the socketserver authors
-// Distributed under the Boost Software License, Version 1.0. (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
 
 #include <socketserver/endpoint.hpp>
 

@@ -193,12 +193,15 @@ std::size_t socket_transport::perform_blocking(
     direction d, time_limits const& limits, error_code& ec, Operation const& operation)
 {
     bool const limited = limits.idle || limits.deadline;
+    // A send that has moved a part and waits for the rest would begin that wait's time anew
+    // without a word: with a limit, it moves what goes at once, and the rest is waited for here.
+    bool const at_once = limited && d == direction::send;
     auto const until = limited ? limits.until() : clock::time_point::max();
     for (;;)
     {
         if (interrupted())
             return 0;
-        if (limited)
+        if (limited && !at_once)
         {
             auto const left = until - clock::now();
             if (left <= 0ns)
@@ -206,17 +209,17 @@ std::size_t socket_transport::perform_blocking(
                 ec = boost::asio::error::timed_out;
                 return 0;
             }
-            if (!bound_by(d, left))
+            if (!bound_by(left))
             {
                 set_errno(ec);
                 return 0;
             }
         }
-        else if (bounds_[static_cast<int>(d)] != 0ns)
-            bound_by(d, 0ns);
+        else if (d == direction::receive && bound_ != 0ns)
+            bound_by(0ns);
 
         bool ignored = false;
-        ssize_t const n = operation(descriptor(), 0, ignored);
+        ssize_t const n = operation(descriptor(), at_once ? MSG_DONTWAIT : 0, ignored);
         if (n >= 0)
             return static_cast<std::size_t>(n);
         if (errno == EINTR)
@@ -228,28 +231,26 @@ std::size_t socket_transport::perform_blocking(
         }
         // The kernel's time is up.  Without a limit, somebody has made the descriptor
         // non-blocking.
-        if (!limited && !wait(d, until, ec))
+        if ((at_once || !limited) && !wait(d, until, ec))
             return 0;
     }
 }
 
 // Sees to it that the kernel waits no longer than what is left.  A bound that is close enough is
 // not set again: an open deadline would otherwise cost a system call with every operation.
-bool socket_transport::bound_by(direction d, nanoseconds left) noexcept
+bool socket_transport::bound_by(nanoseconds left) noexcept
 {
-    auto& bound = bounds_[static_cast<int>(d)];
     if (left != 0ns)
     {
         left = std::max<nanoseconds>(left, 1ms);
-        if (bound != 0ns && bound <= left + 5ms && bound > left - left / 20)
+        if (bound_ != 0ns && bound_ <= left + 5ms && bound_ > left - left / 20)
             return true;
     }
     timeval const value{
         static_cast<std::time_t>(left / 1s), static_cast<suseconds_t>((left % 1s) / 1us)};
-    int const option = d == direction::receive ? SO_RCVTIMEO : SO_SNDTIMEO;
-    if (::setsockopt(descriptor(), SOL_SOCKET, option, &value, sizeof value) < 0)
+    if (::setsockopt(descriptor(), SOL_SOCKET, SO_RCVTIMEO, &value, sizeof value) < 0)
         return false;
-    bound = left;
+    bound_ = left;
     return true;
 }
 
@@ -357,17 +358,17 @@ std::uint64_t socket_transport::send_file(
     while (done < count)
     {
         auto position = static_cast<off_t>(offset + done);
-        bool in_coroutine = core::current() != nullptr;
-        auto const n = perform(direction::send, limits, ec, [&](int fd, int, bool&) {
-            // It has no MSG_DONTWAIT either; in a coroutine the socket is made non-blocking.
+        auto const n = perform(direction::send, limits, ec, [&](int fd, int flags, bool&) {
+            // It has no MSG_DONTWAIT either: the socket is made non-blocking.
+            bool const at_once = flags & MSG_DONTWAIT;
             without_sigpipe const guard;
             int on = 1;
             int off = 0;
-            if (in_coroutine)
+            if (at_once)
                 ::ioctl(fd, FIONBIO, &on);
             auto const n = ::sendfile(fd, file, &position, std::min(count - done, most));
             int const error = errno;
-            if (in_coroutine)
+            if (at_once)
                 ::ioctl(fd, FIONBIO, &off);
             errno = error;
             return n;
@@ -491,10 +492,8 @@ int socket_transport::native_handle() const noexcept
 
 int socket_transport::release() noexcept
 {
-    if (bounds_[0] != 0ns)
-        bound_by(direction::receive, 0ns);
-    if (bounds_[1] != 0ns)
-        bound_by(direction::send, 0ns);
+    if (bound_ != 0ns)
+        bound_by(0ns);
     int const fd = descriptor_.exchange(-1);
     if (readiness_.owner)
     {

@@ -17,8 +17,8 @@ namespace socketserver {
 
 // A connected socket.
 //
-// Where it is used outside of a coroutine, it waits in the kernel: one system call an operation,
-// bounded by SO_RCVTIMEO and SO_SNDTIMEO, which are set when a limit needs them and not before.
+// Where it is used outside of a coroutine, it waits in the kernel: one system call an operation.
+// A receive is bounded by SO_RCVTIMEO, which is set when a limit needs it and not before.
 // Within a coroutine it tries without waiting, and suspends that coroutine.
 class socket_transport final : public transport
 {
@@ -60,7 +60,7 @@ private:
     std::size_t perform_blocking(direction d, time_limits const& limits,
         boost::system::error_code& ec, Operation const& operation);
 
-    bool bound_by(direction d, std::chrono::nanoseconds left) noexcept;
+    bool bound_by(std::chrono::nanoseconds left) noexcept;
     bool wait(direction d, clock::time_point until, boost::system::error_code& ec) noexcept;
     leftover read_leftover(std::size_t& budget) noexcept;
     int unacknowledged() const noexcept;
@@ -72,8 +72,8 @@ private:
     std::atomic<int> users_{0};
     bool is_tcp_;
 
-    // What SO_RCVTIMEO and SO_SNDTIMEO are set to; zero for no limit.
-    std::chrono::nanoseconds bounds_[2] = {};
+    // What SO_RCVTIMEO is set to; zero for no limit.
+    std::chrono::nanoseconds bound_{0};
     coroutine_scheduler::core::readiness readiness_;
 };
 

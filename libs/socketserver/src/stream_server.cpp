@@ -48,6 +48,13 @@ tcp::endpoint asio_endpoint(endpoint const& address)
     return address.to<tcp::endpoint>();
 }
 
+// Without the place in Asio's sources, which what() would show to whoever only took a wrong port.
+[[noreturn]] void give_up(error_code const& ec, char const* step, endpoint const& address)
+{
+    throw system_error(
+        error_code(ec.value(), ec.category()), std::string(step) + ' ' + address.str());
+}
+
 } // namespace
 
 tcp_server::tcp_server(endpoint address, handler_factory<stream> handlers)
@@ -171,7 +178,7 @@ void tcp_server::server_bind()
     {
         error_code ignored;
         l.acceptor.close(ignored);
-        throw system_error(done.ec, std::string(done.step) + " " + l.address.str());
+        give_up(done.ec, done.step, l.address);
     }
     l.descriptor = l.acceptor.native_handle();
     l.address = l.address.with_port(l.acceptor.local_endpoint().port());
@@ -182,7 +189,7 @@ void tcp_server::server_activate()
     error_code ec;
     listener_->acceptor.listen(request_queue_size.value_or(SOMAXCONN), ec);
     if (ec)
-        throw system_error(ec, "listen " + listener_->address.str());
+        give_up(ec, "listen", listener_->address);
 }
 
 std::optional<tcp_server::accepted> tcp_server::get_request()

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <memory>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -26,6 +27,7 @@ std::size_t default_workers() noexcept
 worker_supervisor::worker_supervisor()
 {
     children_.on_end = [this](child_processes::ended const& worker) {
+        std::lock_guard const lock(mutex_);
         // One that was asked to go needs no successor.
         if (std::erase(serving_, worker.pid) == 0)
             return;
@@ -41,6 +43,7 @@ worker_supervisor::~worker_supervisor() = default;
 
 void worker_supervisor::start(std::size_t workers, std::function<void()> be_a_worker)
 {
+    std::lock_guard const lock(mutex_);
     wanted_ = workers;
     be_a_worker_ = std::move(be_a_worker);
     next_start_ = clock::now();
@@ -74,8 +77,12 @@ void worker_supervisor::replace()
 
 void worker_supervisor::drain() noexcept
 {
-    wanted_ = 0;
-    serving_.clear();
+    {
+        std::lock_guard const lock(mutex_);
+        if (std::exchange(wanted_, 0) == 0)
+            return;
+        serving_.clear();
+    }
     children_.signal(SIGTERM);
 }
 
@@ -106,18 +113,24 @@ int worker_supervisor::descriptor() const noexcept
 
 clock::time_point worker_supervisor::next_timer() const noexcept
 {
+    std::lock_guard const lock(mutex_);
     return std::min(
         children_.next_timer(), serving_.size() < wanted_ ? next_start_ : clock::time_point::max());
 }
 
 void worker_supervisor::after_fork()
 {
+    // The one that forked holds it, and does not go on here.
+    std::construct_at(&mutex_);
+    wanted_ = 0;
+    serving_.clear();
     children_.after_fork();
 }
 
 void worker_supervisor::run()
 {
     children_.run();
+    std::lock_guard const lock(mutex_);
     replace();
 }
 

@@ -1,0 +1,67 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#ifndef SOCKETSERVER_SRC_BASE_SERVER_STATE_HPP
+#define SOCKETSERVER_SRC_BASE_SERVER_STATE_HPP
+
+#include "request_registry.hpp"
+#include "stop_signal.hpp"
+
+#include <socketserver/active_request.hpp>
+#include <socketserver/base_server.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <sys/types.h>
+#include <thread>
+#include <unistd.h>
+
+namespace socketserver {
+
+// What the loops, the callers of shutdown() and of server_close() agree on.
+struct base_server::state
+{
+    explicit state(base_server& server)
+        : loop_request(server)
+    {
+    }
+
+    stop_signal server_stop;
+    std::unique_ptr<stop_signal> worker_stop;
+    request_registry requests;
+    active_request loop_request;
+
+    // Survive a fork only if nobody held the mutex; after_fork makes them anew.
+    std::mutex mutex;
+    std::condition_variable changed;
+    bool served = false;  // serve_forever or handle_request has not returned
+    bool looping = false; // its loop has not ended
+    // A signal handler may set it.
+    std::atomic<bool> closed{false};
+    bool listener_closed = false;
+    std::optional<clock::time_point> drain_until;
+
+    std::atomic<std::thread::id> loop_thread{};
+    std::atomic<pid_t> process{::getpid()};
+    std::atomic<bool> abort_requested{false};
+
+    // Why no request is taken, and who is to be told when that may have changed.
+    std::atomic<bool> wants_place{false};
+    std::atomic<bool> place_freed{false};
+    std::optional<clock::time_point> paused_until;
+    std::chrono::milliseconds pause{0};
+    bool limited = false;
+    clock::time_point last_full{};
+
+    // What the loop of this process obeys.
+    stop_signal& stop() noexcept { return worker_stop ? *worker_stop : server_stop; }
+};
+
+} // namespace socketserver
+
+#endif
