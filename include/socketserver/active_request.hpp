@@ -83,6 +83,16 @@ public:
     */
     void detach(transport& bytes) noexcept;
 
+    /** Return whether a stream of the request uses a descriptor.
+
+        @param descriptor The descriptor.
+        @return Whether it is the request's.
+    */
+    bool owns(int descriptor) const noexcept;
+
+    /** Forget what other threads were doing, in a process that was just forked. */
+    void after_fork() noexcept;
+
     /** Send what the streams of the request hold back; called before every wait. */
     void flush_pending() noexcept;
 

@@ -17,6 +17,8 @@
 
 namespace socketserver {
 
+enum class log_severity;
+
 class loop_wait;
 class request_registry;
 
@@ -345,6 +347,7 @@ private:
     void loop_ended() noexcept;
     bool wait_turn(loop_wait& wait, bool listening, clock::time_point until);
     bool may_take(clock::time_point& until);
+    void say(log_severity severity, char const* what, char const* why = nullptr) const noexcept;
     bool is_part_of_serving() const noexcept;
     void request_worker_stop() noexcept;
     void request_close() noexcept;

@@ -14,7 +14,6 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
-#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <tuple>

@@ -140,6 +140,18 @@ protected:
     */
     std::unique_ptr<active_request> hand_over(Request& request, endpoint const& client_address);
 
+    /** Leave a request alone when the loop's own is aborted, because another process gets it.
+
+        @param request The request.
+    */
+    void detach_request(Request& request) noexcept;
+
+    /** Abort a request with the loop's own again.
+
+        @param request The request.
+    */
+    void attach_request(Request& request) noexcept;
+
     /** Run a request where a strategy has taken it: finish_request(), handle_error() if that
         throws, and shutdown_request().
 

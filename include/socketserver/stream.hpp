@@ -16,10 +16,11 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <iosfwd>
+#include <istream>
 #include <limits>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <string_view>
 
@@ -36,8 +37,8 @@ namespace socketserver {
 
     @par Thread safety
     Distinct objects: safe. Shared objects: one thread may read while another writes; @ref abort
-    and @ref try_send may be called from any thread. Whoever shares a stream sees to it that it is
-    still there.
+    and @ref try_send may be called from any thread. What @ref wfile holds back goes before a wait
+    of the thread that wrote it. Whoever shares a stream sees to it that it is still there.
 */
 class SOCKETSERVER_DECL stream
 {

@@ -183,7 +183,6 @@ private:
     friend class stream;
     friend class stream_files;
     friend class stream_io;
-    class stream_io;
 
     // Ends what waits now.  Called by any thread and by signal handlers.
     virtual void wake() noexcept = 0;
@@ -197,7 +196,7 @@ private:
     bool message_open_ = false;
     std::mutex write_mutex_;
     time_limits limits_;
-    std::unique_ptr<stream_files> files_;
+    std::atomic<stream_files*> files_{nullptr};
     std::size_t rbufsize_ = 8192;
     std::size_t wbufsize_ = 8192;
     active_request* request_ = nullptr;

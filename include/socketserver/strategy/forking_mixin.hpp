@@ -17,8 +17,8 @@ namespace socketserver {
 
 /** Runs every request in a child process of its own.
 
-    The child serves nothing else: it closes the listener, handles its request and leaves by
-    `_exit`. What it changes in memory the others do not see; if it crashes, the others go on, and
+    The child serves nothing else: it closes the listener and every other connection of this
+    library's, handles its request and leaves by `_exit`. What it changes in memory the others do not see; if it crashes, the others go on, and
     the log names the process, the signal and the client. When there are @ref max_children, the next
     requests wait in the kernel's queue until one has ended. See Python's
     `socketserver.ForkingMixIn`.
@@ -70,6 +70,8 @@ public:
     void process_request(
         typename Server::request_type& request, endpoint const& client_address) override
     {
+        // As long as both have it, an abort here would shut it down there, without a word.
+        this->detach_request(request);
         if (children_.fork(client_address.str()) == 0)
             be_the_child(request, client_address);
         this->close_request(request);
@@ -110,6 +112,7 @@ private:
     [[noreturn]] void be_the_child(
         typename Server::request_type& request, endpoint const& client_address) noexcept
     {
+        this->attach_request(request);
         this->after_fork(fork_role::request);
         this->run_request(request, client_address);
         child_processes::leave(0);

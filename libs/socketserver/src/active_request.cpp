@@ -11,6 +11,7 @@
 #include <socketserver/base_server.hpp>
 #include <socketserver/stream.hpp>
 
+#include <memory>
 #include <thread>
 
 namespace socketserver {
@@ -95,10 +96,24 @@ void active_request::detach(transport& bytes) noexcept
         std::this_thread::yield();
 }
 
+void active_request::after_fork() noexcept
+{
+    pins_ = 0;
+    std::construct_at(&changes_);
+}
+
 void active_request::flush_pending() noexcept
 {
     for (auto* bytes = first_.load(); bytes; bytes = bytes->next_.load())
         stream_io::flush_and_keep(*bytes);
+}
+
+bool active_request::owns(int descriptor) const noexcept
+{
+    for (auto const* bytes = first_.load(); bytes; bytes = bytes->next_.load())
+        if (bytes->native_handle() == descriptor)
+            return true;
+    return false;
 }
 
 active_request* active_request::current() noexcept

@@ -6,6 +6,7 @@
 
 #include "base_server_state.hpp"
 #include "current_request.hpp"
+#include "open_sockets.hpp"
 #include "process_signals.hpp"
 
 #include <socketserver/log.hpp>
@@ -212,7 +213,9 @@ void base_server::after_fork(fork_role role)
     std::construct_at(&s.mutex);
     std::construct_at(&s.changed);
     std::construct_at(&s.requests);
+    s.loop_request.after_fork();
     s.process = ::getpid();
+    open_sockets::close_others(role == fork_role::request ? current_request : nullptr);
     s.abort_requested = false;
     s.drain_until.reset();
     if (role == fork_role::worker)
@@ -261,7 +264,9 @@ void base_server::run_as_worker(std::function<void()> const& serve) noexcept
         status = EXIT_FAILURE;
     }
     state_->served = false;
-    end_requests();
+    // One that could not even be given a stop signal of its own would set the server's.
+    if (state_->worker_stop)
+        end_requests();
     ::_exit(status);
 }
 

@@ -95,7 +95,8 @@ void base_server::run_loop(duration poll_interval, bool listening)
     } const end{*this};
 
     auto& stop = state_->stop();
-    loop_wait wait(listening && state_->worker_stop);
+    bool const shared = listening && state_->worker_stop;
+    loop_wait wait(shared);
     // Grows while requests come faster than turns: accepting until there is none would cost a
     // system call for nothing in every quiet turn.
     unsigned batch = 1;
@@ -105,13 +106,16 @@ void base_server::run_loop(duration poll_interval, bool listening)
         bool const ready = wait_turn(wait, listening,
             poll_interval < clock::time_point::max() - now ? now + poll_interval
                                                            : clock::time_point::max());
-        if (stop.is_set())
+        // A shared listener wakes one of those that wait for it: who was woken takes one request,
+        // told to stop or not, for nobody else has heard of it.
+        bool const owes = ready && shared;
+        if (stop.is_set() && !owes)
             break;
         if (ready)
         {
             unsigned taken = 0;
-            while (taken < batch && !stop.is_set() && !state_->paused_until && has_room() &&
-                   take_request())
+            while (taken < batch && (!stop.is_set() || (owes && taken == 0)) &&
+                   !state_->paused_until && has_room() && take_request())
                 ++taken;
             batch = taken == batch ? std::min(batch * 2, 16u) : 1;
         }
@@ -178,56 +182,53 @@ bool base_server::may_take(clock::time_point& until)
     }
     if (full)
     {
-        if (!s.limited)
-            log(log_severity::info,
-                server_address().str() +
-                    ": at its limit; further requests wait in the system's queue");
-        s.limited = true;
-        s.last_full = clock::now();
+        if (s.full.comes())
+            say(log_severity::info, "at its limit; further requests wait in the system's queue");
         return false;
     }
-    if (s.limited && clock::now() - s.last_full >= 1s)
-    {
-        s.limited = false;
-        log(log_severity::info, server_address().str() + ": below its limit again");
-    }
+    if (s.full.is_over())
+        say(log_severity::info, "below its limit again");
     if (s.paused_until && *s.paused_until > clock::now())
     {
         until = std::min(until, *s.paused_until);
         return false;
     }
     s.paused_until.reset();
+    if (s.failing.is_over())
+        say(log_severity::info, "takes requests again");
     return true;
 }
 
 void base_server::pause_taking(char const* reason) noexcept
 {
     auto& s = *state_;
-    if (s.pause == 0ms)
-    {
-        s.pause = 5ms;
-        try
-        {
-            log(log_severity::warning, server_address().str() + ": cannot take requests for now (" +
-                                           reason + "); they wait in the system's queue");
-        }
-        catch (std::bad_alloc const&)
-        {
-            log(log_severity::warning, "cannot take requests for now: out of memory");
-        }
-    }
-    else
-        s.pause = std::min<std::chrono::milliseconds>(s.pause * 2, 1s);
+    s.pause = s.pause == 0ms ? 5ms : std::min<std::chrono::milliseconds>(s.pause * 2, 1s);
+    if (s.failing.comes())
+        say(log_severity::warning, "cannot take requests for now; they wait in the system's queue",
+            reason);
     s.wants_place = true;
     s.paused_until = clock::now() + s.pause;
 }
 
 void base_server::resume_taking() noexcept
 {
-    if (state_->pause == 0ms)
-        return;
     state_->pause = 0ms;
-    log(log_severity::info, "taking requests again");
+}
+
+// Logs about this server, whatever is used up.
+void base_server::say(log_severity severity, char const* what, char const* why) const noexcept
+{
+    try
+    {
+        auto line = server_address().str() + ": " + what;
+        if (why)
+            line.append(" (").append(why).append(")");
+        log(severity, line);
+    }
+    catch (std::bad_alloc const&)
+    {
+        log(severity, what);
+    }
 }
 
 void base_server::note_place_freed() noexcept

@@ -23,6 +23,33 @@
 
 namespace socketserver {
 
+// Something that comes and goes, told once when it comes and once when it has not come for a second.
+class spell
+{
+public:
+    using clock = std::chrono::steady_clock;
+
+    // It is here.  Gives whether that is new.
+    bool comes() noexcept
+    {
+        bool const is_new = !last_;
+        last_ = clock::now();
+        return is_new;
+    }
+
+    // It is not here.  Gives, once, that it is over.
+    bool is_over() noexcept
+    {
+        if (!last_ || clock::now() - *last_ < std::chrono::seconds(1))
+            return false;
+        last_.reset();
+        return true;
+    }
+
+private:
+    std::optional<clock::time_point> last_;
+};
+
 // What the loops, the callers of shutdown() and of server_close() agree on.
 struct base_server::state
 {
@@ -55,8 +82,8 @@ struct base_server::state
     std::atomic<bool> place_freed{false};
     std::optional<clock::time_point> paused_until;
     std::chrono::milliseconds pause{0};
-    bool limited = false;
-    clock::time_point last_full{};
+    spell full;
+    spell failing;
 
     // What the loop of this process obeys.
     stop_signal& stop() noexcept { return worker_stop ? *worker_stop : server_stop; }

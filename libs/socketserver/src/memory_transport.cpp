@@ -66,9 +66,15 @@ std::size_t memory_transport::receive(
     return done;
 }
 
-std::size_t memory_transport::send(const_buffers buffers, time_limits const&, error_code& ec)
+std::size_t memory_transport::send(
+    const_buffers buffers, time_limits const& limits, error_code& ec)
 {
     ec = {};
+    if (limits.deadline && *limits.deadline <= time_limits::clock::now())
+    {
+        ec = boost::asio::error::timed_out;
+        return 0;
+    }
     return try_send(buffers, ec);
 }
 

@@ -249,6 +249,18 @@ std::unique_ptr<active_request> request_pipeline<Request>::hand_over(
 }
 
 template <class Request>
+void request_pipeline<Request>::detach_request(Request& request) noexcept
+{
+    stream_io::detach(request);
+}
+
+template <class Request>
+void request_pipeline<Request>::attach_request(Request& request) noexcept
+{
+    stream_io::attach(request, this->loop_request());
+}
+
+template <class Request>
 void request_pipeline<Request>::run_request(Request& request, endpoint const& client_address)
 {
     try

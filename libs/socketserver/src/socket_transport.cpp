@@ -4,6 +4,8 @@
 
 #include "socket_transport.hpp"
 
+#include "open_sockets.hpp"
+
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
@@ -75,6 +77,12 @@ struct vector
     msghdr message{};
 };
 
+// Whether the conversation must have ended: whoever never waits is told so, too.
+bool is_over(time_limits const& limits) noexcept
+{
+    return limits.deadline && time_limits::clock::now() >= *limits.deadline;
+}
+
 // sendfile(2) has no MSG_NOSIGNAL: a SIGPIPE of ours is taken back before it is delivered.
 class without_sigpipe
 {
@@ -91,10 +99,12 @@ public:
 
     ~without_sigpipe()
     {
+        int const error = errno;
         timespec const at_once{};
         if (!was_pending_)
             ::sigtimedwait(&sigpipe_, nullptr, &at_once);
         ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
+        errno = error;
     }
 
 private:
@@ -109,6 +119,7 @@ socket_transport::socket_transport(int descriptor, bool is_tcp) noexcept
     : descriptor_(descriptor)
     , is_tcp_(is_tcp)
 {
+    open_sockets::add(descriptor);
 }
 
 socket_transport::~socket_transport()
@@ -153,6 +164,11 @@ std::size_t socket_transport::perform_in(
     auto& may = receives ? readiness_.readable : readiness_.writable;
     for (;;)
     {
+        if (is_over(limits))
+        {
+            ec = boost::asio::error::timed_out;
+            return 0;
+        }
         if (readiness_.may(d))
         {
             ssize_t const n = operation(descriptor(), MSG_DONTWAIT, may);
@@ -201,6 +217,11 @@ std::size_t socket_transport::perform_blocking(
     {
         if (interrupted())
             return 0;
+        if (at_once && is_over(limits))
+        {
+            ec = boost::asio::error::timed_out;
+            return 0;
+        }
         if (limited && !at_once)
         {
             auto const left = until - clock::now();
@@ -374,8 +395,10 @@ std::uint64_t socket_transport::send_file(
             return n;
         });
         done += n;
-        if (ec == boost::system::errc::invalid_argument && done == 0)
-            // Not a file that the kernel can send by itself.
+        bool const is_no_file = ec == boost::system::errc::invalid_argument ||
+                                ec == boost::system::errc::invalid_seek;
+        if (is_no_file && done == 0)
+            // Not one that the kernel can send by itself.
             return transport::send_file(file, offset, count, limits, ec);
         if (ec || n == 0)
             break;
@@ -482,6 +505,7 @@ void socket_transport::close() noexcept
         readiness_.owner->forget(readiness_);
     while (users_.load() != 0)
         std::this_thread::yield();
+    open_sockets::remove(fd);
     ::close(fd);
 }
 
@@ -502,6 +526,7 @@ int socket_transport::release() noexcept
     }
     while (users_.load() != 0)
         std::this_thread::yield();
+    open_sockets::remove(fd);
     return fd;
 }
 
@@ -518,7 +543,8 @@ void socket_transport::connect(endpoint const& server, time_limits const& limits
     while (result < 0 && errno == EINTR);
     if (result < 0 && errno != EINPROGRESS)
         set_errno(ec);
-    else if (result < 0 && wait(direction::send, limits.until(), ec))
+    // An abort that came before there was anything to shut down is seen here.
+    else if (result < 0 && !interrupted() && wait(direction::send, limits.until(), ec))
     {
         int error = 0;
         socklen_t size = sizeof error;
@@ -526,7 +552,12 @@ void socket_transport::connect(endpoint const& server, time_limits const& limits
         ec.assign(error, boost::system::system_category());
     }
     if (interrupted())
+    {
+        // A handler that tries again for ever must not keep its loop.
+        if (auto* const in = core::current())
+            in->sleep_until(clock::now());
         ec = boost::asio::error::operation_aborted;
+    }
     ::ioctl(descriptor(), FIONBIO, &off);
 }
 

@@ -151,17 +151,23 @@ void stream::shutdown_send()
 
 std::istream& stream::rfile()
 {
-    return stream_files::of(open_or_throw(bytes_)).in;
+    return stream_files::of(open_or_throw(bytes_)).to_read();
 }
 
 std::ostream& stream::wfile()
 {
-    return stream_files::of(open_or_throw(bytes_)).out;
+    return stream_files::of(open_or_throw(bytes_)).to_write();
 }
 
 bool stream::read_line(std::string& line, std::size_t limit)
 {
     auto& reads = stream_files::of(open_or_throw(bytes_)).reads;
+    auto const check = [&line, limit](bool may_end_in_cr) {
+        auto const most = may_end_in_cr && line.ends_with('\r') ? line.size() - 1 : line.size();
+        if (most > limit)
+            throw system_error(
+                make_error_code(boost::asio::error::message_size), "a line is too long");
+    };
     line.clear();
     bool any = false;
     while (reads.fill())
@@ -172,11 +178,7 @@ bool stream::read_line(std::string& line, std::size_t limit)
         bool const whole = end != ahead.npos;
         line.append(ahead.substr(0, whole ? end : ahead.size()));
         reads.skip(whole ? end + 1 : ahead.size());
-        // One more than the limit may be the CR of the line's end.
-        bool const only_the_cr = line.size() == limit + 1 && line.back() == '\r';
-        if (line.size() > limit && !only_the_cr)
-            throw system_error(
-                make_error_code(boost::asio::error::message_size), "a line is too long");
+        check(true);
         if (whole)
         {
             if (!line.empty() && line.back() == '\r')
@@ -184,6 +186,7 @@ bool stream::read_line(std::string& line, std::size_t limit)
             return true;
         }
     }
+    check(false);
     return any;
 }
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 
 namespace socketserver {
 
@@ -29,6 +30,17 @@ std::size_t read_buffer::take(void* to, std::size_t most) noexcept
     std::memcpy(to, gptr(), n);
     skip(n);
     return n;
+}
+
+bool read_buffer::fill()
+{
+    if (!traits_type::eq_int_type(underflow(), traits_type::eof()))
+    {
+        if (!bytes_.interrupted())
+            return true;
+        throw system_error(make_error_code(boost::asio::error::operation_aborted), "receive");
+    }
+    return false;
 }
 
 read_buffer::int_type read_buffer::underflow()
@@ -77,11 +89,12 @@ void write_buffer::send(const_buffer piece, bool is_end, error_code& ec)
     ec = kept_;
     if (ec)
         return;
-    const_buffer const both[] = {{pbase(), size()}, piece};
+    const_buffer const both[] = {{pbase(), pending()}, piece};
     stream_io::send_part(bytes_, both, is_end, ec);
-    // After an error nobody can tell what went: it must not go twice.
-    setp(pbase(), epptr());
     kept_ = ec;
+    // After an error nobody can tell what went: it must not go twice.
+    setp(nullptr, nullptr);
+    writer_ = is_end || ec ? std::thread::id() : std::this_thread::get_id();
 }
 
 void write_buffer::put(const_buffer piece, bool is_end)
@@ -90,6 +103,18 @@ void write_buffer::put(const_buffer piece, bool is_end)
     send(piece, is_end, ec);
     if (ec)
         throw system_error(ec, "send");
+}
+
+void write_buffer::make_room()
+{
+    if (pending() != 0)
+        put({}, false);
+    if (kept_)
+        throw system_error(kept_, "send");
+    if (!storage_)
+        storage_ = std::make_unique_for_overwrite<char[]>(size_);
+    setp(storage_.get(), storage_.get() + size_);
+    writer_ = std::this_thread::get_id();
 }
 
 write_buffer::int_type write_buffer::overflow(int_type c)
@@ -102,15 +127,7 @@ write_buffer::int_type write_buffer::overflow(int_type c)
         put({&byte, 1}, true);
         return c;
     }
-    if (!storage_)
-    {
-        if (kept_)
-            throw system_error(kept_, "send");
-        storage_ = std::make_unique_for_overwrite<char[]>(size_);
-        setp(storage_.get(), storage_.get() + size_);
-    }
-    else
-        put({}, false);
+    make_room();
     return sputc(byte);
 }
 
@@ -119,20 +136,15 @@ std::streamsize write_buffer::xsputn(char const* from, std::streamsize n)
     auto const wanted = static_cast<std::size_t>(n);
     if (wanted == 0)
         return 0;
-    if (size_ == 0)
-        put({from, wanted}, true);
-    else if (wanted < static_cast<std::size_t>(epptr() - pptr()))
+    if (wanted >= size_)
+        put({from, wanted}, size_ == 0);
+    else
     {
+        if (wanted > room())
+            make_room();
         std::memcpy(pptr(), from, wanted);
         pbump(static_cast<int>(wanted));
     }
-    else if (wanted < size_)
-    {
-        overflow(traits_type::to_int_type(*from));
-        return 1 + xsputn(from + 1, n - 1);
-    }
-    else
-        put({from, wanted}, false);
     return n;
 }
 
@@ -160,9 +172,33 @@ stream_files::stream_files(transport& bytes)
 
 stream_files& stream_files::of(transport& bytes)
 {
-    if (!bytes.files_)
-        bytes.files_ = std::make_unique<stream_files>(bytes);
-    return *bytes.files_;
+    if (auto* const files = bytes.files_.load())
+        return *files;
+    // A reader and a writer may come at once.
+    std::lock_guard const lock(bytes.write_mutex_);
+    if (!bytes.files_.load())
+        bytes.files_ = new stream_files(bytes);
+    return *bytes.files_.load();
+}
+
+std::istream& stream_files::to_read()
+{
+    if (reads.kept() && in.bad())
+    {
+        read_error_seen = true;
+        in.clear();
+    }
+    return in;
+}
+
+std::ostream& stream_files::to_write()
+{
+    if (writes.kept() && !out.good())
+    {
+        write_error_seen = write_error_seen || out.bad();
+        out.clear();
+    }
+    return out;
 }
 
 } // namespace socketserver

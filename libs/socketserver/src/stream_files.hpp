@@ -7,10 +7,13 @@
 
 #include <socketserver/transport.hpp>
 
+#include <atomic>
 #include <istream>
 #include <memory>
 #include <ostream>
 #include <streambuf>
+#include <string_view>
+#include <thread>
 
 namespace socketserver {
 
@@ -24,7 +27,7 @@ public:
     std::size_t take(void* to, std::size_t most) noexcept;
 
     // Gives whether there is something ahead after waiting for it.
-    bool fill() { return underflow() != traits_type::eof(); }
+    bool fill();
     std::string_view view() const noexcept { return {gptr(), ahead()}; }
     void skip(std::size_t n) noexcept { gbump(static_cast<int>(n)); }
 
@@ -48,9 +51,13 @@ class write_buffer final : public std::streambuf
 public:
     write_buffer(transport& bytes, std::size_t size, std::ostream const& owner);
 
-    bool pending() const noexcept { return pptr() != pbase(); }
-    std::size_t size() const noexcept { return static_cast<std::size_t>(pptr() - pbase()); }
-    char const* data() const noexcept { return pbase(); }
+    // Whether something was written after which the message has not ended.  Of what another thread
+    // writes, only that much may be asked.
+    bool holds_back() const noexcept { return writer_.load() != std::thread::id(); }
+    bool is_of_this_thread() const noexcept
+    {
+        return writer_.load(std::memory_order_relaxed) == std::this_thread::get_id();
+    }
 
     // Sends all, and a piece after it; says whether more of the same belongs to it.
     void send(boost::asio::const_buffer piece, bool is_end, boost::system::error_code& ec);
@@ -63,13 +70,20 @@ protected:
     int sync() override;
 
 private:
+    std::size_t pending() const noexcept { return static_cast<std::size_t>(pptr() - pbase()); }
+    std::size_t room() const noexcept { return static_cast<std::size_t>(epptr() - pptr()); }
     void put(boost::asio::const_buffer piece, bool is_end);
+    void make_room();
 
     transport& bytes_;
     std::ostream const& owner_;
     std::unique_ptr<char[]> storage_;
     std::size_t size_;
     boost::system::error_code kept_;
+
+    // Whose the bytes are.  When there are none there is no room either, so that the first byte,
+    // too, comes by overflow() or xsputn().
+    std::atomic<std::thread::id> writer_{};
 };
 
 // The standard streams of a connection, made on first use.
@@ -80,12 +94,18 @@ public:
 
     static stream_files& of(transport& bytes);
 
+    // The streams for their next use: after an error they are to ask the buffers again, which throw
+    // it, and not to throw something of their own.
+    std::istream& to_read();
+    std::ostream& to_write();
+
     std::istream in;
     std::ostream out;
     read_buffer reads;
     write_buffer writes;
 
-    // An error that was returned or thrown where the handler could see it.
+    // An error was returned or thrown where the handler could see it.
+    bool read_error_seen = false;
     bool write_error_seen = false;
 };
 

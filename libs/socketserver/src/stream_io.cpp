@@ -49,11 +49,16 @@ std::size_t stream_io::receive(transport& bytes, transport::mutable_buffers buff
     ec = {};
     if (buffers.empty())
         return 0;
-    if (bytes.files_ && bytes.files_->reads.ahead() != 0)
+    if (auto* const files = bytes.files_.load(); files && files->reads.ahead() != 0)
     {
+        if (bytes.interrupted())
+        {
+            ec = boost::asio::error::operation_aborted;
+            return 0;
+        }
         std::size_t n = 0;
         for (auto const& b : buffers)
-            n += bytes.files_->reads.take(b.data(), b.size());
+            n += files->reads.take(b.data(), b.size());
         return n;
     }
     before_wait(bytes, ec);
@@ -132,34 +137,41 @@ bool stream_io::try_send(transport& bytes, std::string_view text) noexcept
 
 void stream_io::flush(transport& bytes, error_code& ec)
 {
-    if (bytes.files_ && (bytes.files_->writes.pending() || bytes.message_open_))
-        bytes.files_->writes.send({}, true, ec);
+    if (auto* const files = bytes.files_.load(); files && files->writes.holds_back())
+        files->writes.send({}, true, ec);
+}
+
+// Somebody who reads beside a writer must not touch what that one is writing.
+void stream_io::flush_own(transport& bytes, error_code& ec)
+{
+    if (auto* const files = bytes.files_.load(); files && files->writes.is_of_this_thread())
+        files->writes.send({}, true, ec);
 }
 
 void stream_io::flush_and_keep(transport& bytes) noexcept
 {
     error_code ec;
-    flush(bytes, ec);
+    flush_own(bytes, ec);
 }
 
 void stream_io::before_wait(transport& bytes, error_code& ec)
 {
-    flush(bytes, ec);
+    flush_own(bytes, ec);
     if (ec)
-        bytes.files_->write_error_seen = true;
+        bytes.files_.load()->write_error_seen = true;
     else if (current_request)
         current_request->flush_pending();
 }
 
 error_code stream_io::unseen_error(transport const& bytes) noexcept
 {
-    if (!bytes.files_)
+    auto const* const files = bytes.files_.load();
+    if (!files)
         return {};
-    auto const& files = *bytes.files_;
-    if (files.reads.kept() && !files.in.bad())
-        return files.reads.kept();
-    if (files.writes.kept() && !files.out.bad() && !files.write_error_seen)
-        return files.writes.kept();
+    if (files->reads.kept() && !files->in.bad() && !files->read_error_seen)
+        return files->reads.kept();
+    if (files->writes.kept() && !files->out.bad() && !files->write_error_seen)
+        return files->writes.kept();
     return {};
 }
 
@@ -167,6 +179,12 @@ void stream_io::attach(stream& s, active_request& request) noexcept
 {
     if (s.bytes_)
         request.attach(*s.bytes_);
+}
+
+void stream_io::detach(stream& s) noexcept
+{
+    if (s.bytes_ && s.bytes_->request_)
+        s.bytes_->request_->detach(*s.bytes_);
 }
 
 void stream_io::mark_served(stream& s) noexcept

@@ -40,6 +40,9 @@ public:
     // Sends what wfile holds back.
     static void flush(transport& bytes, boost::system::error_code& ec);
 
+    // Sends what this thread has written to wfile.
+    static void flush_own(transport& bytes, boost::system::error_code& ec);
+
     // The same, with an error left for the next use of wfile.
     static void flush_and_keep(transport& bytes) noexcept;
 
@@ -50,6 +53,7 @@ public:
     static boost::system::error_code unseen_error(transport const& bytes) noexcept;
 
     static void attach(stream& s, active_request& request) noexcept;
+    static void detach(stream& s) noexcept;
     static void mark_served(stream& s) noexcept;
     static transport* of(stream& s) noexcept { return s.bytes_.get(); }
 

@@ -22,11 +22,13 @@ transport::~transport()
 {
     if (request_)
         request_->detach(*this);
+    delete files_.load();
 }
 
 std::uint64_t transport::send_file(int file, std::uint64_t offset, std::uint64_t count,
     time_limits const& limits, boost::system::error_code& ec)
 {
+    ec = {};
     auto const buffer = std::make_unique_for_overwrite<char[]>(65536);
     std::uint64_t done = 0;
     while (done < count && !ec)

@@ -38,7 +38,7 @@ struct coroutine_thread::state
         block_signals_of_others();
         loop_wait wait(false);
         std::vector<std::unique_ptr<active_request>> taken;
-        while (!stop.is_set() || scheduler.size() != 0)
+        while (!stop.is_set() || in_progress != 0)
         {
             auto const ready =
                 wait(-1, stop.descriptor(), scheduler.descriptor(), scheduler.next_timer());
