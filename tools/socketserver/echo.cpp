@@ -1,0 +1,128 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include "command.hpp"
+
+#include <socketserver/endpoint.hpp>
+#include <socketserver/log.hpp>
+#include <socketserver/make_server.hpp>
+#include <socketserver/request_handler.hpp>
+#include <socketserver/run_until_signal.hpp>
+#include <socketserver/stream_server.hpp>
+
+#include <boost/program_options.hpp>
+#include <boost/system/system_error.hpp>
+
+#include <array>
+#include <chrono>
+#include <cstdlib>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+namespace po = boost::program_options;
+using socketserver::log_severity;
+
+namespace {
+
+class echo_handler : public socketserver::stream_request_handler
+{
+public:
+    explicit echo_handler(std::optional<std::chrono::nanoseconds> idle)
+    {
+        timeout = idle;
+        // What came in one piece may go back in several: the last is not to wait for an ACK.
+        disable_nagle_algorithm = true;
+    }
+
+private:
+    void handle() override
+    {
+        boost::system::error_code ec;
+        while (auto const n = request().read_some(boost::asio::buffer(bytes_), ec))
+            request().send_all({bytes_.data(), n});
+        if (ec != boost::asio::error::eof)
+            throw boost::system::system_error(ec, "receive");
+    }
+
+    std::array<char, 16384> bytes_;
+};
+
+log_severity to_severity(std::string const& text)
+{
+    constexpr std::pair<char const*, log_severity> levels[] = {
+        {"trace", log_severity::trace},
+        {"debug", log_severity::debug},
+        {"info", log_severity::info},
+        {"warning", log_severity::warning},
+        {"error", log_severity::error},
+        {"fatal", log_severity::fatal},
+    };
+    for (auto const& [name, severity] : levels)
+        if (text == name)
+            return severity;
+    throw std::invalid_argument(
+        "--log \"" + text +
+        "\": there is no such level; possible are trace, debug, info, warning, error and fatal");
+}
+
+std::chrono::nanoseconds to_duration(std::string const& option, double seconds)
+{
+    // Ten years: what the clock counts in 64 bits of nanoseconds ends not much later.
+    if (!(seconds >= 0 && seconds <= 315e6))
+        throw std::invalid_argument("--" + option + ": it takes seconds, from 0 to 315000000");
+    return std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
+}
+
+} // namespace
+
+int echo(arguments const& given)
+{
+    std::string bind;
+    std::string strategy;
+    std::string level;
+    po::options_description options("Options");
+    auto add = options.add_options();
+    add("bind", po::value(&bind)->value_name("ENDPOINT")->default_value("127.0.0.1:8009"),
+        "where to listen: 127.0.0.1:8009, [::1]:8009, or :8009 for every interface; port 0 for a "
+        "free one");
+    add("strategy", po::value(&strategy)->value_name("TEXT")->default_value("threading"),
+        "synchronous, threading[:N], thread-pool[:N], forking[:N], coroutine, or preforking[:N], "
+        "alone or before one of these as in preforking:4/coroutine");
+    add("timeout", po::value<double>()->value_name("SECONDS")->default_value(0),
+        "end a connection on which no byte has moved for so long; 0 for never");
+    add("drain-timeout", po::value<double>()->value_name("SECONDS")->default_value(30),
+        "how long connections may go on after SIGTERM or SIGINT");
+    add("log", po::value(&level)->value_name("LEVEL")->default_value("info"),
+        "what goes to standard error: trace, debug, info, warning, error or fatal");
+    add("help,h", "this text");
+    po::variables_map values;
+    auto const style =
+        po::command_line_style::default_style & ~po::command_line_style::allow_guessing;
+    auto const parsed = po::command_line_parser(given).options(options).style(style).run();
+    for (auto const& option : parsed.options)
+        if (option.position_key != -1)
+            throw std::invalid_argument("unexpected argument '" + option.value.front() + "'");
+    po::store(parsed, values);
+    po::notify(values);
+    if (values.count("help"))
+    {
+        std::cout << "usage: socketserver echo [OPTION...]\n\n" << options;
+        return EXIT_SUCCESS;
+    }
+
+    std::optional<std::chrono::nanoseconds> idle;
+    if (auto const limit = to_duration("timeout", values["timeout"].as<double>()); limit.count())
+        idle = limit;
+    socketserver::log_to_stderr(to_severity(level));
+    auto const server = socketserver::make_server<socketserver::tcp_server>(
+        strategy, bind, socketserver::handler<echo_handler>(idle));
+    server->drain_timeout = to_duration("drain-timeout", values["drain-timeout"].as<double>());
+
+    std::cout << "listening on " << server->server_address() << std::endl;
+    return socketserver::run_until_signal(*server);
+}
