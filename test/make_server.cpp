@@ -1,0 +1,87 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include <socketserver/make_server.hpp>
+
+#define BOOST_TEST_MODULE make_server
+#include <boost/test/unit_test.hpp>
+
+#include "support/client.hpp"
+
+#include <socketserver/stream_server.hpp>
+
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <type_traits>
+
+using namespace socketserver;
+
+namespace {
+
+void answer(stream& s)
+{
+    s.send_all("yes\n");
+}
+
+template <class Server>
+class refusing : public Server
+{
+public:
+    using Server::Server;
+
+    bool verify_request(stream&, endpoint const&) override { return false; }
+};
+
+template <class Server>
+using ready_and_refusing = ready<refusing<Server>>;
+
+// The answer of a server to its one request.
+std::string answer_of(base_server& server)
+{
+    std::jthread const loop([&] { server.handle_request(); });
+    return support::client(server.server_address()).all();
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(makes_a_server_that_listens)
+{
+    for (char const* const text : {"synchronous", "threading", "thread-pool", "forking", "coroutine"})
+    {
+        BOOST_TEST_CONTEXT(text)
+        {
+            auto const server = make_server<tcp_server>(text, "127.0.0.1:0", answer);
+            BOOST_TEST(answer_of(*server) == "yes\n");
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(puts_hooks_between_the_strategy_and_ready)
+{
+    auto const server =
+        make_server<tcp_server, ready_and_refusing>("threading", "127.0.0.1:0", answer);
+    BOOST_TEST(answer_of(*server) == "");
+}
+
+BOOST_AUTO_TEST_CASE(applies_the_numbers)
+{
+    strategy const choice("preforking:3/threading:7");
+    auto const made = with_strategy<tcp_server>(choice,
+        [&]<class Server>(std::type_identity<Server>)
+        {
+            ready<Server> server(defer_activation, "127.0.0.1:0", answer);
+            apply(server, choice);
+            if constexpr (std::is_same_v<Server, preforking_mixin<threading_mixin<tcp_server>>>)
+                return server.workers == 3 && server.max_threads == 7;
+            return false;
+        });
+    BOOST_TEST(made);
+}
+
+BOOST_AUTO_TEST_CASE(names_a_strategy_that_does_not_exist)
+{
+    BOOST_CHECK_THROW(
+        make_server<tcp_server>("fibre", "127.0.0.1:0", answer), std::invalid_argument);
+}

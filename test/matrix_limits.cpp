@@ -1,0 +1,565 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+// Every strategy over every transport: limits of time and number, aborting, and the way down.
+
+#define BOOST_TEST_MODULE matrix_limits
+
+#include "support/matrix_cells.hpp"
+
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <atomic>
+#include <cstdlib>
+#include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace matrix;
+using socketserver::stream_request_handler;
+namespace data = boost::unit_test::data;
+namespace error = boost::asio::error;
+using clk = std::chrono::steady_clock;
+
+BOOST_TEST_GLOBAL_FIXTURE(first_use);
+
+namespace {
+
+std::string const a_lot(std::size_t(64) << 20, 'x');
+
+// ---------------------------------------------------------------- time
+
+// What a handler waited for when its time was up, and for how long.
+struct waited
+{
+    std::atomic<long> nanoseconds{0};
+    note ended_with;
+    gate ended;
+
+    void report(clk::time_point since, boost::system::error_code const& ec)
+    {
+        nanoseconds = std::chrono::nanoseconds(clk::now() - since).count();
+        ended_with.write(ec.message());
+        ended.open();
+    }
+};
+
+constexpr auto limit = 150ms;
+
+// Never early, and late by no more than 10 % or 20 ms.  A machine that is busy with something else
+// makes anything late now and then, but not three times.
+template <class Attempt>
+void fires_in_time(Attempt const& attempt)
+{
+    auto late = std::chrono::nanoseconds::max();
+    for (int i = 0; i < 3 && late > std::max<std::chrono::nanoseconds>(limit / 10, 20ms); ++i)
+    {
+        auto const took = attempt();
+        BOOST_REQUIRE_GE(took.count(), std::chrono::nanoseconds(limit - 1ms).count());
+        late = std::min<std::chrono::nanoseconds>(late, took - limit);
+    }
+    BOOST_TEST(std::chrono::duration<double>(late).count() <= 0.02);
+}
+
+std::string const timed_out = make_error_code(error::timed_out).message();
+std::string const aborted = make_error_code(error::operation_aborted).message();
+
+BOOST_DATA_TEST_CASE_F(nothing_left, the_idle_limit_ends_a_read, cells, where)
+{
+    class reads : public stream_request_handler
+    {
+    public:
+        explicit reads(waited& w)
+            : waited_(w)
+        {
+            timeout = limit;
+        }
+
+        void handle() override
+        {
+            char byte;
+            request().read_some(boost::asio::buffer(&byte, 1));
+            auto const since = clk::now();
+            boost::system::error_code ec;
+            request().read_some(boost::asio::buffer(&byte, 1), ec);
+            waited_.report(since, ec);
+        }
+
+    private:
+        waited& waited_;
+    };
+
+    shared<waited> result;
+    served server(where, socketserver::handler<reads>(std::ref(*result)));
+    fires_in_time([&] {
+        auto client = server.client();
+        client.send_all("x");
+        BOOST_REQUIRE(result->ended.wait());
+        BOOST_TEST(result->ended_with.read() == timed_out);
+        BOOST_TEST(hear(client) == the_end);
+        return std::chrono::nanoseconds(result->nanoseconds);
+    });
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, the_idle_limit_ends_a_write, cells, where)
+{
+    class writes : public stream_request_handler
+    {
+    public:
+        explicit writes(waited& w)
+            : waited_(w)
+        {
+            timeout = limit;
+        }
+
+        void handle() override
+        {
+            boost::system::error_code ec;
+            clk::time_point since;
+            while (!ec)
+            {
+                since = clk::now();
+                request().write_some(boost::asio::buffer(a_lot, 65536), ec);
+            }
+            waited_.report(since, ec);
+        }
+
+    private:
+        waited& waited_;
+    };
+
+    shared<waited> result;
+    served server(where, socketserver::handler<writes>(std::ref(*result)));
+    fires_in_time([&] {
+        auto client = server.client();
+        BOOST_REQUIRE(result->ended.wait());
+        BOOST_TEST(result->ended_with.read() == timed_out);
+        return std::chrono::nanoseconds(result->nanoseconds);
+    });
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, the_deadline_ends_a_busy_conversation, cells, where)
+{
+    class answers : public stream_request_handler
+    {
+    public:
+        explicit answers(waited& w)
+            : waited_(w)
+        {
+            timeout = patience;
+            deadline = limit;
+        }
+
+        void handle() override
+        {
+            auto const since = clk::now();
+            boost::system::error_code ec;
+            for (char byte; !ec;)
+            {
+                request().read_some(boost::asio::buffer(&byte, 1), ec);
+                if (!ec)
+                    request().write_some(boost::asio::buffer(&byte, 1), ec);
+            }
+            waited_.report(since, ec);
+        }
+
+    private:
+        waited& waited_;
+    };
+
+    shared<waited> result;
+    served server(where, socketserver::handler<answers>(std::ref(*result)));
+    fires_in_time([&] {
+        auto client = server.client();
+        boost::system::error_code ec;
+        for (char byte = 'x'; !ec;)
+        {
+            client.write_some(boost::asio::buffer(&byte, 1), ec);
+            if (!ec)
+                client.read_some(boost::asio::buffer(&byte, 1), ec);
+        }
+        BOOST_REQUIRE(result->ended.wait());
+        BOOST_TEST(result->ended_with.read() == timed_out);
+        return std::chrono::nanoseconds(result->nanoseconds);
+    });
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, the_deadline_ends_a_silent_conversation, cells, where)
+{
+    class reads : public stream_request_handler
+    {
+    public:
+        explicit reads(waited& w)
+            : waited_(w)
+        {
+            deadline = limit;
+        }
+
+        void handle() override
+        {
+            auto const since = clk::now();
+            boost::system::error_code ec;
+            char byte;
+            request().read_some(boost::asio::buffer(&byte, 1), ec);
+            waited_.report(since, ec);
+        }
+
+    private:
+        waited& waited_;
+    };
+
+    shared<waited> result;
+    served server(where, socketserver::handler<reads>(std::ref(*result)));
+    fires_in_time([&] {
+        auto client = server.client();
+        BOOST_REQUIRE(result->ended.wait());
+        BOOST_TEST(result->ended_with.read() == timed_out);
+        return std::chrono::nanoseconds(result->nanoseconds);
+    });
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, a_limit_bounds_the_other_side_of_a_proxy_too, cells, where)
+{
+    shared<waited> result;
+    // Never answers.
+    served upstream(cell_of("threading"), [](stream& s) { hear_all(s); });
+    served server(where, [&](stream& s) {
+        auto other = socketserver::connect(upstream.address(), patience);
+        other.timeout(limit);
+        auto const since = clk::now();
+        boost::system::error_code ec;
+        char byte;
+        other.read_some(boost::asio::buffer(&byte, 1), ec);
+        result->report(since, ec);
+        other.abort();
+        s.wfile() << "no answer\n";
+    });
+    fires_in_time([&] {
+        auto client = server.client();
+        BOOST_TEST(hear(client) == "no answer");
+        BOOST_TEST(result->ended_with.read() == timed_out);
+        return std::chrono::nanoseconds(result->nanoseconds);
+    });
+}
+
+// ---------------------------------------------------------------- number
+
+// A strategy at its limit, how many it runs and how many more it takes.
+struct limited
+{
+    char const* text;
+    std::size_t runs;
+    std::size_t queues = 0;
+
+    friend std::ostream& operator<<(std::ostream& out, limited const& l)
+    {
+        return out << l.text << ", which runs " << l.runs;
+    }
+};
+
+limited const at_the_limit[] = {
+    {"synchronous", 1},
+    {"threading:2", 2},
+    {"thread-pool:2", 2, 2},
+    {"forking:2", 2},
+    {"coroutine", 2},
+    {"preforking:2", 2},
+    {"preforking:1/threading:2", 2},
+    {"preforking:1/thread-pool:2", 2, 2},
+    {"preforking:1/forking:2", 2},
+    {"preforking:1/coroutine", 2},
+};
+
+settings of_two_coroutines()
+{
+    settings set;
+    set.max_coroutines = 2;
+    return set;
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, the_client_beyond_the_limit_waits_and_is_served,
+    data::make(transports.size()) * data::make(at_the_limit), transport_count, strategy)
+{
+    for (std::size_t t = 0; t < transport_count; ++t)
+    {
+        served server(
+            {{strategy.text, strategy.runs, true}, transports[t]}, echo, of_two_coroutines());
+        std::vector<client_stream> inside;
+        for (std::size_t i = 0; i < strategy.runs; ++i)
+        {
+            inside.push_back(server.client());
+            BOOST_TEST(ask(inside.back(), "in") == "in");
+        }
+        std::vector<client_stream> outside;
+        for (std::size_t i = 0; i < strategy.queues + 3; ++i)
+        {
+            outside.push_back(server.client());
+            say(outside.back(), std::to_string(i));
+        }
+        BOOST_TEST(is_silent(outside.front()));
+        BOOST_TEST(server.seen().verified <= int(strategy.runs + strategy.queues));
+
+        for (std::size_t i = 0; i < outside.size(); ++i)
+        {
+            inside.front().leave();
+            inside.erase(inside.begin());
+            BOOST_TEST(hear(outside[i]) == std::to_string(i));
+            inside.push_back(std::move(outside[i]));
+        }
+        BOOST_TEST(server.seen().verified == int(strategy.runs + strategy.queues + 3));
+        BOOST_TEST(server.seen().errors == 0);
+    }
+}
+
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, a_server_at_its_limit_still_stops_at_once, data::make(at_the_limit), strategy)
+{
+    // A synchronous server cannot but wait for its request.
+    if (std::string(strategy.text) == "synchronous")
+        return;
+    served server(cell_of(strategy.text), echo, of_two_coroutines());
+    std::vector<client_stream> clients;
+    for (std::size_t i = 0; i < strategy.runs; ++i)
+    {
+        clients.push_back(server.client());
+        BOOST_TEST(ask(clients.back(), "in") == "in");
+    }
+    clients.push_back(server.client());
+    BOOST_TEST(is_silent(clients.back()));
+    BOOST_TEST(duration_of([&] { server.server().shutdown(); }) < 2s);
+    clients.clear();
+}
+
+// ---------------------------------------------------------------- abort
+
+// Says what an operation that is aborted ends with.
+struct interrupted
+{
+    gate begun;
+    gate ended;
+    note ended_with;
+
+    template <class Operation>
+    void watch(Operation const& operation)
+    {
+        begun.open();
+        try
+        {
+            operation();
+            ended_with.write("nothing");
+        }
+        catch (...)
+        {
+            ended_with.write(text_of(std::current_exception()));
+        }
+        ended.open();
+    }
+};
+
+// Aborts what the handler waits for, once it does, and ends the server.
+void aborts(served& server, interrupted& handler)
+{
+    BOOST_REQUIRE(handler.begun.wait());
+    auto const took = duration_of([&] {
+        server.server().request_abort();
+        server.end_at_once();
+    });
+    BOOST_TEST(took < patience / 2);
+    BOOST_TEST(handler.ended.wait(0s));
+    BOOST_TEST(handler.ended_with.read() == aborted);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read, cells, where)
+{
+    shared<interrupted> handler;
+    served server(where, [&](stream& s) {
+        handler->watch([&] {
+            char byte;
+            s.read_some(boost::asio::buffer(&byte, 1));
+        });
+    });
+    auto client = server.client();
+    aborts(server, *handler);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read_of_the_standard_stream, cells, where)
+{
+    shared<interrupted> handler;
+    served server(where, [&](stream& s) {
+        s.wfile() << "hello\n";
+        handler->watch([&] { s.rfile().get(); });
+    });
+    auto client = server.client();
+    BOOST_TEST(hear(client) == "hello");
+    aborts(server, *handler);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_write, cells, where)
+{
+    shared<interrupted> handler;
+    served server(where, [&](stream& s) { handler->watch([&] { s.send_all(a_lot); }); });
+    auto client = server.client();
+    // The first bytes are there, and the last ones cannot go before they are read.
+    char byte;
+    client.read_some(boost::asio::buffer(&byte, 1));
+    aborts(server, *handler);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read_from_another_server, cells, where)
+{
+    shared<interrupted> handler;
+    served upstream(cell_of("threading"), [](stream& s) { hear_all(s); });
+    served server(where, [&](stream&) {
+        auto other = socketserver::connect(upstream.address());
+        handler->watch([&] {
+            char byte;
+            other.read_some(boost::asio::buffer(&byte, 1));
+        });
+        other.abort();
+    });
+    auto client = server.client();
+    aborts(server, *handler);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_connect, cells, where)
+{
+    // A listener that is full and never accepts leaves a connect waiting.
+    socketserver::ready<socketserver::tcp_server> full(
+        socketserver::defer_activation, "127.0.0.1:0", echo);
+    full.request_queue_size = 0;
+    full.activate();
+    auto const first = socketserver::connect(full.server_address(), patience);
+
+    shared<interrupted> handler;
+    served server(where,
+        [&](stream&) { handler->watch([&] { socketserver::connect(full.server_address()); }); });
+    auto client = server.client();
+    BOOST_REQUIRE(handler->begun.wait());
+    BOOST_REQUIRE(!handler->ended.wait(0s));
+    handler->begun.open();
+    aborts(server, *handler);
+}
+
+// ---------------------------------------------------------------- the way down
+
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, server_close_with_an_idle_client_ends_within_the_drain_timeout, cells, where)
+{
+    settings set;
+    set.drain_timeout = 200ms;
+    shared<interrupted> handler;
+    served server(
+        where, [&](stream& s) { handler->watch([&] { s.rfile().get(); }); }, set);
+    auto client = server.client();
+    BOOST_REQUIRE(handler->begun.wait());
+    auto const took = duration_of([&] {
+        server.server().server_close();
+        server.end_at_once();
+    });
+    BOOST_TEST(took >= 190ms);
+    BOOST_TEST(took < 2s);
+    BOOST_TEST(handler->ended_with.read() == aborted);
+    BOOST_TEST(hear(client) == the_end);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, a_closed_server_listens_no_more, cells, where)
+{
+    served server(where, echo);
+    {
+        auto client = server.client();
+        BOOST_TEST(ask(client, "hello") == "hello");
+    }
+    server.server().server_close();
+    BOOST_CHECK_EXCEPTION(server.client(), boost::system::system_error,
+        [](auto const& e) { return e.code() == error::connection_refused; });
+    BOOST_CHECK_THROW(server.server().serve_forever(), std::logic_error);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_may_close_its_server, cells, where)
+{
+    // In another process there is nothing that it could close.
+    if (!where.strategy.own_process)
+        return;
+
+    class closes : public stream_request_handler
+    {
+        void handle() override
+        {
+            server().server_close();
+            wfile() << "done\n";
+        }
+    };
+
+    served server(where, socketserver::handler<closes>);
+    auto client = server.client();
+    BOOST_TEST(hear(client) == "done");
+    BOOST_TEST(hear(client) == the_end);
+    server.join();
+}
+
+// Tries again whatever happens.
+void read_whatever_happens(stream& s, long times)
+{
+    for (long i = 0; i < times; ++i)
+        try
+        {
+            char byte;
+            s.read_some(boost::asio::buffer(&byte, 1));
+        }
+        catch (...)
+        {
+        }
+}
+
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, a_handler_that_ignores_some_errors_ends_with_its_abort, cells, where)
+{
+    shared<gate> begun;
+    served server(where, [&](stream& s) {
+        begun->open();
+        read_whatever_happens(s, 2000);
+    });
+    auto client = server.client();
+    BOOST_REQUIRE(begun->wait());
+    server.server().request_abort();
+    BOOST_TEST(duration_of([&] { server.end_at_once(); }) < patience / 2);
+}
+
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, a_handler_that_ignores_all_errors_does_not_outlive_its_abort, cells, where)
+{
+    settings set;
+    set.drain_timeout = 50ms;
+    set.abort_timeout = 100ms;
+    shared<gate> begun;
+    shared<std::atomic<int>> handlers_process(0);
+    // It may be that nothing but the end of the process can end it.
+    process whole([&] {
+        served server(
+            where,
+            [&](stream& s) {
+                *handlers_process = ::getpid();
+                begun->open();
+                read_whatever_happens(s, 1L << 62);
+            },
+            set);
+        auto client = server.client();
+        begun->wait();
+        server.end_at_once();
+    });
+    BOOST_TEST(duration_of([&] { whole.wait(); }) < patience / 2);
+    BOOST_TEST(!is_alive(*handlers_process));
+    if (where.strategy.own_process)
+    {
+        BOOST_TEST(whole.wait() == EXIT_FAILURE);
+        BOOST_TEST(whole.errors().find("the process ends") != std::string::npos);
+    }
+    else
+        BOOST_TEST(whole.wait() == EXIT_SUCCESS, whole.errors());
+}
+
+} // namespace

@@ -1,0 +1,280 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+// The command-line server, from outside.
+
+#define BOOST_TEST_MODULE programs_tool
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include "support/client.hpp"
+#include "support/connected.hpp"
+#include "support/program.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <ostream>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace data = boost::unit_test::data;
+using socketserver::endpoint;
+using support::client;
+using support::program;
+
+namespace {
+
+using words = std::vector<std::string>;
+
+// The server, and where it listens.
+struct echo
+{
+    explicit echo(std::string const& strategy, words const& more = {})
+        : server("socketserver", with(strategy, more))
+    {
+    }
+
+    static words with(std::string const& strategy, words const& more)
+    {
+        words line{"echo", "--bind", "127.0.0.1:0", "--strategy", strategy};
+        line.insert(line.end(), more.begin(), more.end());
+        return line;
+    }
+
+    program server;
+    endpoint address = server.address();
+};
+
+// A client whose bytes came back, so that its request is in progress.
+client in_progress(endpoint const& server)
+{
+    client c(server);
+    c.send("here");
+    BOOST_REQUIRE(c.bytes(4) == "here");
+    return c;
+}
+
+// Returns once nobody listens any more.
+void await_closed(endpoint const& server)
+{
+    auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    try
+    {
+        while (std::chrono::steady_clock::now() < until)
+            client c(server);
+        BOOST_ERROR("the server listens on");
+    }
+    catch (std::system_error const& e)
+    {
+        // Reset, if the listener was closed in the middle of connecting.
+        auto const code = e.code().value();
+        BOOST_TEST((code == ECONNREFUSED || code == ECONNRESET), e.what());
+    }
+}
+
+auto const strategies = data::make(std::vector<std::string>{"synchronous", "threading:8",
+    "thread-pool:8", "forking:8", "coroutine", "preforking:2", "preforking:2/threading",
+    "preforking:2/thread-pool:2", "preforking:2/forking", "preforking:2/coroutine"});
+
+// A loop that is occupied with a request gives its listener back after that.
+bool runs_in_the_loop(std::string const& strategy)
+{
+    return strategy == "synchronous" || strategy == "preforking:2";
+}
+
+struct bad_input
+{
+    words arguments;
+    int status;
+    std::string named;
+};
+
+std::ostream& operator<<(std::ostream& to, bad_input const& b)
+{
+    for (auto const& a : b.arguments)
+        to << a << ' ';
+    return to;
+}
+
+std::vector<bad_input> const bad_inputs{
+    {{}, 2, "command"},
+    {{"frobnicate"}, 2, "frobnicate"},
+    {{"--port"}, 2, "--port"},
+    {{"echo", "8009"}, 2, "8009"},
+    {{"echo", "--port", "8009"}, 2, "--port"},
+    {{"echo", "--str", "threading"}, 2, "--str"},
+    {{"echo", "--bind"}, 2, "--bind"},
+    {{"echo", "--bind", "example.org:80"}, 2, "example.org:80"},
+    {{"echo", "--bind", "127.0.0.1:65536"}, 2, "127.0.0.1:65536"},
+    {{"echo", "--bind", "unix:/tmp/x"}, 2, "unix:/tmp/x"},
+    {{"echo", "--bind", "192.0.2.1:0"}, 1, "192.0.2.1:0"},
+    {{"echo", "--strategy", "fibers"}, 2, "fibers"},
+    {{"echo", "--strategy", "threading:0"}, 2, "threading:0"},
+    {{"echo", "--strategy", "coroutine:2"}, 2, "coroutine:2"},
+    {{"echo", "--strategy", "threading/forking"}, 2, "threading/forking"},
+    {{"echo", "--log", "loud"}, 2, "loud"},
+    {{"echo", "--timeout", "soon"}, 2, "soon"},
+    {{"echo", "--timeout", "-1"}, 2, "--timeout"},
+    {{"echo", "--drain-timeout", "nan"}, 2, "--drain-timeout"},
+};
+
+void check_refused(words const& arguments, int status, std::string const& named)
+{
+    program tool("socketserver", arguments);
+    auto const errors = tool.errors();
+    BOOST_TEST_CONTEXT(errors)
+    {
+        BOOST_TEST(tool.exit_status() == status);
+        BOOST_TEST(tool.output() == "");
+        BOOST_TEST(errors.starts_with("socketserver: "));
+        BOOST_TEST(errors.find(named) != errors.npos);
+        BOOST_TEST(std::count(errors.begin(), errors.end(), '\n') == 1);
+        // Where in a library's sources it was noticed is of no use to anyone here.
+        BOOST_TEST(errors.find(".hpp") == errors.npos);
+    }
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_SUITE(tool)
+
+BOOST_DATA_TEST_CASE(sends_back_bytes_as_they_come, strategies, strategy)
+{
+    echo e(strategy);
+    {
+        client c(e.address);
+        using namespace std::string_literals;
+        for (auto const& bytes : {"no end of line"s, "\0\xff\n"s, "\r\n\r\n"s})
+        {
+            c.send(bytes);
+            BOOST_TEST(c.bytes(bytes.size()) == bytes);
+        }
+        for (char letter = 'a'; letter <= 'p'; ++letter)
+        {
+            std::string const bytes(50'000, letter);
+            c.send(bytes);
+            BOOST_TEST((c.bytes(bytes.size()) == bytes));
+        }
+        c.send("the last");
+        c.end();
+        BOOST_TEST(c.all() == "the last");
+    }
+    e.server.signal(SIGTERM);
+    BOOST_TEST(e.server.exit_status() == 0);
+    BOOST_TEST(e.server.output() == "");
+}
+
+BOOST_DATA_TEST_CASE(serves_two_clients_at_once, strategies, strategy)
+{
+    if (strategy == "synchronous")
+        return;
+    echo e(strategy);
+    auto one = in_progress(e.address);
+    auto two = in_progress(e.address);
+    one.send("1");
+    BOOST_TEST(one.bytes(1) == "1");
+}
+
+BOOST_DATA_TEST_CASE(drains_a_client_in_progress, strategies, strategy)
+{
+    echo e(strategy);
+    {
+        auto c = in_progress(e.address);
+        e.server.signal(SIGTERM);
+        if (!runs_in_the_loop(strategy))
+            await_closed(e.address);
+        c.send("still here");
+        BOOST_TEST(c.bytes(10) == "still here");
+    }
+    BOOST_TEST(e.server.exit_status() == 0);
+}
+
+BOOST_DATA_TEST_CASE(ends_clients_that_outlast_the_drain, strategies, strategy)
+{
+    echo e(strategy, {"--drain-timeout", "0.1"});
+    auto c = in_progress(e.address);
+    e.server.signal(SIGTERM);
+    BOOST_TEST(c.sees_end());
+    BOOST_TEST(e.server.exit_status() == 0);
+}
+
+BOOST_DATA_TEST_CASE(ends_clients_on_a_second_signal, strategies, strategy)
+{
+    echo e(strategy);
+    auto c = in_progress(e.address);
+    e.server.signal(SIGINT);
+    e.server.signal(SIGINT);
+    BOOST_TEST(c.sees_end());
+    BOOST_TEST(e.server.exit_status() == 0);
+}
+
+BOOST_DATA_TEST_CASE(hangs_up_on_a_silent_client, strategies, strategy)
+{
+    echo e(strategy, {"--timeout", "0.1"});
+    auto silent = in_progress(e.address);
+    BOOST_TEST(silent.sees_end());
+    in_progress(e.address);
+    e.server.signal(SIGTERM);
+    BOOST_TEST(e.server.exit_status() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(tells_the_port_of_every_interface)
+{
+    program server("socketserver", {"echo", "--bind", ":0"});
+    auto const address = server.address();
+    BOOST_TEST(address.host() == "");
+    in_progress(endpoint("127.0.0.1:0").with_port(address.port()));
+    server.signal(SIGTERM);
+    BOOST_TEST(server.exit_status() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(logs_what_it_is_told_to)
+{
+    for (bool const quiet : {false, true})
+    {
+        echo e("threading", {"--log", quiet ? "fatal" : "info"});
+        in_progress(e.address);
+        e.server.signal(SIGTERM);
+        BOOST_TEST(e.server.exit_status() == 0);
+        auto const log = e.server.errors();
+        BOOST_TEST((log.find("info: " + e.address.str()) == log.npos) == quiet);
+    }
+}
+
+BOOST_DATA_TEST_CASE(refuses_bad_input_in_one_line, data::make(bad_inputs), bad)
+{
+    check_refused(bad.arguments, bad.status, bad.named);
+}
+
+BOOST_AUTO_TEST_CASE(names_a_port_that_is_taken)
+{
+    support::listener const other;
+    auto const taken = other.address().str();
+    check_refused({"echo", "--bind", taken}, 1, taken);
+}
+
+BOOST_AUTO_TEST_CASE(helps)
+{
+    for (auto const& asked : std::vector<words>{{"--help"}, {"-h"}, {"echo", "--help"}})
+    {
+        program tool("socketserver", asked);
+        BOOST_TEST(tool.output().starts_with("usage: socketserver "));
+        BOOST_TEST(tool.errors() == "");
+        BOOST_TEST(tool.exit_status() == 0);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(tells_its_version)
+{
+    program tool("socketserver", {"--version"});
+    BOOST_TEST(tool.output().starts_with("socketserver "));
+    BOOST_TEST(tool.exit_status() == 0);
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,178 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include <socketserver/strategy/worker_supervisor.hpp>
+
+#define BOOST_TEST_MODULE worker_supervisor
+
+#include "support/matrix_process.hpp"
+
+#include <boost/test/unit_test.hpp>
+
+#include <algorithm>
+#include <csignal>
+#include <cstdlib>
+#include <optional>
+#include <poll.h>
+#include <unistd.h>
+
+using namespace matrix;
+using socketserver::worker_supervisor;
+using clk = std::chrono::steady_clock;
+
+namespace {
+
+// A worker that only waits to be told to go: by SIGTERM 0, by SIGQUIT 3.
+[[noreturn]] void obey()
+{
+    std::signal(SIGTERM, [](int) { ::_exit(0); });
+    std::signal(SIGQUIT, [](int) { ::_exit(3); });
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+    for (;;)
+        ::pause();
+}
+
+struct supervised : nothing_left
+{
+    template <class Condition>
+    bool run_until(Condition const& condition)
+    {
+        auto const end = clk::now() + patience;
+        while (!condition() && clk::now() < end)
+        {
+            auto const left = std::min(supervisor.next_timer(), end) - clk::now();
+            auto const ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+            pollfd fd{supervisor.descriptor(), POLLIN, 0};
+            ::poll(&fd, 1, static_cast<int>(std::max<long>(ms, 0)));
+            supervisor.run();
+        }
+        return condition();
+    }
+
+    void teardown()
+    {
+        supervisor.drain();
+        supervisor.kill();
+        left.reset();
+        nothing_left::teardown();
+    }
+
+    std::optional<worker_supervisor> left{std::in_place};
+    worker_supervisor& supervisor = *left;
+};
+
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(it_starts_as_many_as_were_asked_for, supervised)
+{
+    BOOST_TEST(supervisor.size() == 0);
+    supervisor.start(3, obey);
+    BOOST_TEST(supervisor.size() == 3);
+    BOOST_TEST(supervisor.pids().size() == 3);
+    for (int const pid : supervisor.pids())
+        BOOST_TEST(is_alive(pid));
+    BOOST_CHECK(supervisor.next_timer() == clk::time_point::max());
+}
+
+BOOST_FIXTURE_TEST_CASE(one_that_dies_is_replaced, supervised)
+{
+    supervisor.start(2, obey);
+    auto const victim = supervisor.pids().front();
+    ::kill(victim, SIGKILL);
+    BOOST_TEST(run_until([&] {
+        auto const pids = supervisor.pids();
+        return pids.size() == 2 && std::find(pids.begin(), pids.end(), victim) == pids.end();
+    }));
+}
+
+BOOST_FIXTURE_TEST_CASE(the_next_ones_wait_longer_and_longer_while_they_die_young, supervised)
+{
+    shared<std::atomic<int>> lives(0);
+    auto const start = clk::now();
+    supervisor.start(1, [&] {
+        ++*lives;
+        ::_exit(1);
+    });
+    BOOST_TEST(run_until([&] { return *lives == 4; }));
+    // 100, 200 and 400 ms.
+    BOOST_CHECK(clk::now() - start >= 690ms);
+}
+
+BOOST_FIXTURE_TEST_CASE(those_that_drain_are_not_replaced, supervised)
+{
+    supervisor.start(3, obey);
+    supervisor.drain();
+    BOOST_TEST(run_until([&] { return supervisor.size() == 0; }));
+    BOOST_CHECK(supervisor.next_timer() == clk::time_point::max());
+}
+
+BOOST_FIXTURE_TEST_CASE(an_abort_reaches_those_that_drain, supervised)
+{
+    shared<gate> draining;
+    supervisor.start(2, [&] {
+        std::signal(SIGTERM, SIG_IGN);
+        draining->open();
+        std::signal(SIGQUIT, [](int) { ::_exit(3); });
+        sigset_t none;
+        ::sigemptyset(&none);
+        ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+        for (;;)
+            ::pause();
+    });
+    BOOST_TEST(draining->wait());
+    BOOST_TEST(draining->wait());
+    supervisor.drain();
+    supervisor.run();
+    BOOST_TEST(supervisor.size() == 2);
+    supervisor.abort();
+    BOOST_TEST(run_until([&] { return supervisor.size() == 0; }));
+}
+
+BOOST_FIXTURE_TEST_CASE(kill_leaves_none, supervised)
+{
+    supervisor.start(2, [] {
+        for (;;)
+            ::pause();
+    });
+    auto const pids = supervisor.pids();
+    supervisor.drain();
+    supervisor.kill();
+    BOOST_TEST(supervisor.size() == 0);
+    for (int const pid : pids)
+        BOOST_TEST(!is_alive(pid));
+}
+
+BOOST_FIXTURE_TEST_CASE(it_may_start_again, supervised)
+{
+    for (int i = 0; i < 2; ++i)
+    {
+        supervisor.start(2, obey);
+        BOOST_TEST(supervisor.size() == 2);
+        supervisor.drain();
+        BOOST_TEST(run_until([&] { return supervisor.size() == 0; }));
+    }
+}
+
+BOOST_FIXTURE_TEST_CASE(a_worker_supervises_nobody, supervised)
+{
+    shared<gate> looked;
+    shared<std::atomic<int>> wrong(0);
+    supervisor.start(2, [&] {
+        supervisor.after_fork();
+        *wrong += supervisor.size() != 0;
+        // It has no part in what the supervisor does with the others.
+        supervisor.drain();
+        supervisor.run();
+        looked->open();
+        obey();
+    });
+    BOOST_TEST(looked->wait());
+    BOOST_TEST(looked->wait());
+    BOOST_TEST(*wrong == 0);
+    BOOST_TEST(supervisor.size() == 2);
+    for (int const pid : supervisor.pids())
+        BOOST_TEST(is_alive(pid));
+}
