@@ -7,6 +7,12 @@
 
 #include <boost/config.hpp>
 
+/** The version: ten thousands for major, hundreds for minor, and the patch. */
+#define SOCKETSERVER_VERSION 100
+
+/** The version as text. */
+#define SOCKETSERVER_VERSION_TEXT "0.1.0"
+
 /** Marks what the compiled library exports.
 
     A program that links the shared library defines `SOCKETSERVER_DYN_LINK`; the build of the

@@ -106,7 +106,7 @@ public:
     virtual void close_request(Request& request);
 
     /** Report an error. Logs it: as `debug` when the peer merely went away or the request was
-        aborted, else as `error`.
+        aborted, as `info` when a time limit was reached, else as `error`.
 
         @param request The request.
         @param client_address Who asked.

@@ -15,8 +15,9 @@ class base_server;
 
 /** Serve until the process is told to stop: what the main function of a server ends with.
 
-    Runs `serve_forever()` in the calling thread. The first SIGINT or SIGTERM closes the server and
-    waits for the requests in progress up to `drain_timeout`; a second signal, or the end of that
+    Runs `serve_forever()` in the calling thread. The first SIGINT or SIGTERM closes the server (a
+    synchronous one when its current request has ended) and waits for the requests in progress up to
+    `drain_timeout`; a second signal, or the end of that
     time, aborts them. The handlers that were installed before are put back.
 
     @code

@@ -441,7 +441,7 @@ def c26_close_while_serving():
         used, turns = int(s.tell("cpu")) - used, int(s.tell("loops")) - turns
         return {
             "loop": s.tell("join 0.05"),
-            "busy_loop": used > 200,
+            "busy_loop": used > 100,
             "iterations_in_0.5s": ">1000" if turns > 1000 else turns,
             "shutdown": s.took("shutdown"),
         }

@@ -764,13 +764,6 @@ template <class Server>
 
 } // namespace
 
-// UndefinedBehaviorSanitizer finds out by means of a pipe whether an object is there at all.  Where
-// --nofile leaves no descriptor for one, it would take every object for a broken one.
-extern "C" __attribute__((visibility("default"))) char const* __ubsan_default_suppressions()
-{
-    return "vptr_check:*\n";
-}
-
 int main(int argc, char** argv)
 {
     try

@@ -22,7 +22,8 @@
 #endif
 
 #if defined(SOCKETSERVER_TEST_ASAN) || defined(SOCKETSERVER_TEST_TSAN)
-#    include <sanitizer/allocator_interface.h>
+// As in a header that gcc does not have.
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #else
 #    include <malloc.h>
 #endif

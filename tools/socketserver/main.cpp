@@ -6,6 +6,8 @@
 
 #include "command.hpp"
 
+#include <socketserver/config.hpp>
+
 #include <boost/program_options/errors.hpp>
 #include <boost/version.hpp>
 
@@ -48,7 +50,7 @@ int run(arguments given)
     }
     if (name == "--version")
     {
-        std::cout << "socketserver 0.1, Boost " << BOOST_VERSION / 100000 << '.'
+        std::cout << "socketserver " SOCKETSERVER_VERSION_TEXT ", Boost " << BOOST_VERSION / 100000 << '.'
                   << BOOST_VERSION / 100 % 1000 << '\n';
         return EXIT_SUCCESS;
     }

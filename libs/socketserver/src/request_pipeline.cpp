@@ -151,6 +151,8 @@ void request_pipeline<Request>::handle_error(
     {
         if (is_an_ordinary_end(e.code()))
             severity = log_severity::debug;
+        else if (e.code() == boost::asio::error::timed_out)
+            severity = log_severity::info;
         what = e.what();
     }
     catch (std::exception const& e)

@@ -60,9 +60,20 @@ stream::stream(std::unique_ptr<transport> bytes) noexcept
 
 stream::stream(stream&&) noexcept = default;
 
-stream& stream::operator=(stream&&) noexcept = default;
+stream& stream::operator=(stream&& other) noexcept
+{
+    if (this != &other)
+    {
+        close();
+        bytes_ = std::move(other.bytes_);
+    }
+    return *this;
+}
 
-stream::~stream() = default;
+stream::~stream()
+{
+    close();
+}
 
 bool stream::is_open() const noexcept
 {
@@ -71,6 +82,9 @@ bool stream::is_open() const noexcept
 
 void stream::close() noexcept
 {
+    // Before any part of it is gone: another thread may be about to abort its request.
+    if (bytes_)
+        stream_io::detach(*bytes_);
     bytes_.reset();
 }
 
@@ -240,7 +254,7 @@ int stream::release()
     stream_io::before_wait(*bytes_, ec);
     throw_if(ec, "send");
     int const descriptor = bytes_->release();
-    bytes_.reset();
+    close();
     return descriptor;
 }
 

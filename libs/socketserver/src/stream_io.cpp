@@ -144,8 +144,13 @@ void stream_io::flush(transport& bytes, error_code& ec)
 // Somebody who reads beside a writer must not touch what that one is writing.
 void stream_io::flush_own(transport& bytes, error_code& ec)
 {
-    if (auto* const files = bytes.files_.load(); files && files->writes.is_of_this_thread())
-        files->writes.send({}, true, ec);
+    auto* const files = bytes.files_.load();
+    if (!files || !files->writes.is_of_this_thread())
+        return;
+    // Another coroutine of this thread may be in the middle of sending it.
+    if (std::unique_lock const lock(bytes.write_mutex_); bytes.writing_)
+        return;
+    files->writes.send({}, true, ec);
 }
 
 void stream_io::flush_and_keep(transport& bytes) noexcept
@@ -183,8 +188,14 @@ void stream_io::attach(stream& s, active_request& request) noexcept
 
 void stream_io::detach(stream& s) noexcept
 {
-    if (s.bytes_ && s.bytes_->request_)
-        s.bytes_->request_->detach(*s.bytes_);
+    if (s.bytes_)
+        detach(*s.bytes_);
+}
+
+void stream_io::detach(transport& bytes) noexcept
+{
+    if (bytes.request_)
+        bytes.request_->detach(bytes);
 }
 
 void stream_io::mark_served(stream& s) noexcept

@@ -53,6 +53,7 @@ public:
     static boost::system::error_code unseen_error(transport const& bytes) noexcept;
 
     static void attach(stream& s, active_request& request) noexcept;
+    static void detach(transport& bytes) noexcept;
     static void detach(stream& s) noexcept;
     static void mark_served(stream& s) noexcept;
     static transport* of(stream& s) noexcept { return s.bytes_.get(); }

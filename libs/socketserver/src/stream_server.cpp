@@ -12,6 +12,7 @@
 #include <boost/system/system_error.hpp>
 
 #include <cerrno>
+#include <fcntl.h>
 #include <stdexcept>
 #include <string>
 #include <sys/socket.h>
@@ -73,6 +74,8 @@ tcp_server::tcp_server(adopted listening, handler_factory<stream> handlers)
     , listener_(std::make_unique<listener>())
 {
     listener_->adopted = listening.descriptor;
+    // Asio's own are not.
+    ::fcntl(listening.descriptor, F_SETFD, FD_CLOEXEC);
     sockaddr_storage storage;
     socklen_t size = sizeof storage;
     if (::getsockname(listening.descriptor, reinterpret_cast<sockaddr*>(&storage), &size) == 0)
@@ -187,6 +190,12 @@ void tcp_server::server_bind()
 void tcp_server::server_activate()
 {
     error_code ec;
+    int listens = 0;
+    socklen_t size = sizeof listens;
+    ::getsockopt(listener_->descriptor, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size);
+    // One that was taken over keeps its queue.
+    if (listens && !request_queue_size)
+        return;
     listener_->acceptor.listen(request_queue_size.value_or(SOMAXCONN), ec);
     if (ec)
         give_up(ec, "listen", listener_->address);

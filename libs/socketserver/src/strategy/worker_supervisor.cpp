@@ -31,8 +31,11 @@ worker_supervisor::worker_supervisor()
         // One that was asked to go needs no successor.
         if (std::erase(serving_, worker.pid) == 0)
             return;
-        log(log_severity::warning, "worker " + std::to_string(worker.pid) + " has ended (status " +
-                                       std::to_string(worker.status) + "); it is replaced");
+        // What was killed is reported already.
+        if (worker.signal == 0)
+            log(log_severity::warning,
+                "worker " + std::to_string(worker.pid) + " has ended with status " +
+                    std::to_string(worker.status) + "; it is replaced");
         auto const young = clock::now() - worker.since < 1s;
         backoff_ = young ? std::clamp<std::chrono::milliseconds>(backoff_ * 2, 100ms, 5s) : 0ms;
         next_start_ = clock::now() + backoff_;
