@@ -142,14 +142,11 @@ constexpr bool makes_handlers = std::constructible_from<handler_factory<stream>,
 
 using of_a_stream = void (*)(stream&);
 using of_both = void (*)(stream&, endpoint const&);
-using of_a_number = void (*)(int);
 
 static_assert(makes_handlers<handler_class<speaker>>);
 static_assert(makes_handlers<bound_handler<speaker, std::string>>);
 static_assert(makes_handlers<of_a_stream>);
 static_assert(makes_handlers<of_both>);
-static_assert(!makes_handlers<of_a_number>);
-static_assert(!makes_handlers<int>);
 
 } // namespace
 

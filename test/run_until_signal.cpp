@@ -126,15 +126,13 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(the_first_signal_drains, Server, all)
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_request_that_does_not_drain_in_time_is_aborted, Server, all)
 {
-    support::check_lasts(200ms,
-        []
-        {
-            process<Server> server(200ms);
-            auto c = conversing(server.address);
-            server.signal(SIGTERM);
-            BOOST_TEST(c.sees_end());
-            BOOST_TEST(server.wait() == 0);
-        });
+    support::check_lasts(200ms, [] {
+        process<Server> server(200ms);
+        auto c = conversing(server.address);
+        server.signal(SIGTERM);
+        BOOST_TEST(c.sees_end());
+        BOOST_TEST(server.wait() == 0);
+    });
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_second_signal_aborts, Server, all)
@@ -150,17 +148,61 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_second_signal_aborts, Server, all)
 
 namespace {
 
+// Has one client, and says goodbye to it.
+template <class Server>
+class polite : public Server
+{
+public:
+    using Server::Server;
+
+    void finish_request(stream& request, endpoint const& client_address) override
+    {
+        client_ = &request;
+        Server::finish_request(request, client_address);
+    }
+
+    void server_stopping() override
+    {
+        if (auto* const client = client_.load())
+            client->try_send("goodbye\n");
+        Server::server_stopping();
+    }
+
+private:
+    std::atomic<stream*> client_{nullptr};
+};
+
+using polite_ones = boost::mp11::mp_list<ready<threading_mixin<polite<tcp_server>>>,
+    ready<thread_pool_mixin<polite<tcp_server>>>, ready<coroutine_mixin<polite<tcp_server>>>,
+    ready<preforking_mixin<threading_mixin<polite<tcp_server>>>>,
+    ready<preforking_mixin<coroutine_mixin<polite<tcp_server>>>>>;
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(says_goodbye_before_it_drains, Server, polite_ones)
+{
+    process<Server> server;
+    auto c = conversing(server.address);
+    server.signal(SIGTERM);
+    BOOST_TEST(c.line() == "goodbye");
+    c.close();
+    BOOST_TEST(server.wait() == 0);
+}
+
+namespace {
+
 std::atomic<int> seen{0};
 
 } // namespace
 
 BOOST_AUTO_TEST_CASE(puts_the_handlers_back_and_gives_0)
 {
-    struct sigaction own{};
+    struct sigaction own
+    {
+    };
     own.sa_handler = [](int) { ++seen; };
     ::sigaction(SIGTERM, &own, nullptr);
-    synchronous_tcp_server server(
-        "127.0.0.1:0", [](stream&) { std::raise(SIGTERM); });
+    synchronous_tcp_server server("127.0.0.1:0", [](stream&) { std::raise(SIGTERM); });
     client const c(server.server_address());
     BOOST_TEST(run_until_signal(server) == 0);
     BOOST_TEST(seen == 0);
@@ -172,19 +214,17 @@ BOOST_AUTO_TEST_CASE(refuses_a_second_server_in_the_same_process)
 {
     std::string what;
     synchronous_tcp_server other("127.0.0.1:0", [](stream&) {});
-    synchronous_tcp_server server("127.0.0.1:0",
-        [&](stream&)
+    synchronous_tcp_server server("127.0.0.1:0", [&](stream&) {
+        try
         {
-            try
-            {
-                run_until_signal(other);
-            }
-            catch (std::logic_error const& e)
-            {
-                what = e.what();
-            }
-            std::raise(SIGINT);
-        });
+            run_until_signal(other);
+        }
+        catch (std::logic_error const& e)
+        {
+            what = e.what();
+        }
+        std::raise(SIGINT);
+    });
     client const c(server.server_address());
     BOOST_TEST(run_until_signal(server) == 0);
     BOOST_TEST(what.starts_with("run_until_signal"));

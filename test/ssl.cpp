@@ -118,6 +118,9 @@ struct made_once : first_use
 handler_factory<stream> encrypted_echo(ssl::context& context)
 {
     return [&context](stream& s) {
+        // A client in this process must not be in the middle of something while a child is forked:
+        // an allocator may have a lock that the child then finds taken.
+        s.send_all("begin\n");
         ssl::stream<stream&> tls(s, context);
         tls.handshake(ssl::stream_base::server);
         std::string text;
@@ -144,6 +147,7 @@ public:
         , plain_(server)
         , tls_(plain_, context_)
     {
+        hear(plain_);
         tls_.handshake(ssl::stream_base::client);
     }
 

@@ -60,8 +60,7 @@ namespace {
 
 auto has(error_code expected)
 {
-    return [expected](system_error const& e)
-    {
+    return [expected](system_error const& e) {
         BOOST_TEST(e.code() == expected);
         return e.code() == expected;
     };
@@ -291,20 +290,16 @@ BOOST_AUTO_TEST_CASE(one_thread_reads_while_another_writes)
     constexpr int lines = 2000;
     connected c;
     // The peer sends back what comes.
-    beside peer(
-        [&]
-        {
-            for (int i = 0; i < 2 * lines; ++i)
-                c.peer().send(c.peer().line() + '\n');
-        });
+    beside peer([&] {
+        for (int i = 0; i < 2 * lines; ++i)
+            c.peer().send(c.peer().line() + '\n');
+    });
     std::string line;
     {
-        beside writer(
-            [&]
-            {
-                for (int i = 0; i < lines; ++i)
-                    c.stream.write_some(asio::buffer("a line\n"sv));
-            });
+        beside writer([&] {
+            for (int i = 0; i < lines; ++i)
+                c.stream.write_some(asio::buffer("a line\n"sv));
+        });
         for (int i = 0; i < lines; ++i)
         {
             std::getline(c.stream.rfile(), line);
@@ -312,12 +307,10 @@ BOOST_AUTO_TEST_CASE(one_thread_reads_while_another_writes)
         }
         writer.get();
     }
-    beside writer(
-        [&]
-        {
-            for (int i = 0; i < lines; ++i)
-                c.stream.wfile() << "a" << ' ' << "line" << '\n' << std::flush;
-        });
+    beside writer([&] {
+        for (int i = 0; i < lines; ++i)
+            c.stream.wfile() << "a" << ' ' << "line" << '\n' << std::flush;
+    });
     for (int i = 0; i < lines; ++i)
     {
         BOOST_TEST_REQUIRE(c.stream.read_line(line));
@@ -348,25 +341,22 @@ BOOST_AUTO_TEST_CASE(a_read_waits_no_longer_than_the_idle_limit)
     connected c;
     c.stream.timeout(100ms);
     char text[8];
-    support::check_lasts(100ms,
-        [&]
-        {
-            error_code ec;
-            BOOST_TEST(c.stream.read_some(asio::buffer(text), ec) == 0u);
-            BOOST_TEST(ec == asio::error::timed_out);
-        });
+    support::check_lasts(100ms, [&] {
+        error_code ec;
+        BOOST_TEST(c.stream.read_some(asio::buffer(text), ec) == 0u);
+        BOOST_TEST(ec == asio::error::timed_out);
+    });
     // It is of one operation: the next one may wait as long.
     c.peer().send("x");
     BOOST_TEST(receive(c.stream) == "x");
-    support::check_lasts(100ms,
-        [&] { BOOST_CHECK_EXCEPTION(receive(c.stream), system_error, has(asio::error::timed_out)); });
-    support::check_lasts(250ms,
-        []
-        {
-            connected d;
-            d.stream.timeout(250ms);
-            BOOST_CHECK_THROW(d.stream.rfile().get(), system_error);
-        });
+    support::check_lasts(100ms, [&] {
+        BOOST_CHECK_EXCEPTION(receive(c.stream), system_error, has(asio::error::timed_out));
+    });
+    support::check_lasts(250ms, [] {
+        connected d;
+        d.stream.timeout(250ms);
+        BOOST_CHECK_THROW(d.stream.rfile().get(), system_error);
+    });
     c.stream.timeout(30ms);
     support::check_lasts(30ms, [&] { BOOST_CHECK_THROW(receive(c.stream), system_error); });
 }
@@ -395,12 +385,10 @@ BOOST_AUTO_TEST_CASE(a_write_waits_no_longer_than_the_idle_limit_without_progres
     error_code ec;
     BOOST_TEST(c.stream.write_some(asio::buffer(much), ec) < much.size());
     BOOST_TEST(ec == asio::error::timed_out);
-    support::check_lasts(100ms,
-        [&]
-        {
-            c.stream.send_all(much, ec);
-            BOOST_TEST(ec == asio::error::timed_out);
-        });
+    support::check_lasts(100ms, [&] {
+        c.stream.send_all(much, ec);
+        BOOST_TEST(ec == asio::error::timed_out);
+    });
 }
 
 BOOST_AUTO_TEST_CASE(a_slow_peer_is_no_idle_peer)
@@ -409,18 +397,16 @@ BOOST_AUTO_TEST_CASE(a_slow_peer_is_no_idle_peer)
     connected c(4096);
     c.stream.timeout(150ms);
     std::atomic<bool> done{false};
-    beside slow_peer(
-        [&]
+    beside slow_peer([&] {
+        std::size_t n = 0;
+        while (!done)
         {
-            std::size_t n = 0;
-            while (!done)
-            {
-                n += c.peer().bytes(much.size() / 8).size();
-                if (n == much.size())
-                    return;
-                ::poll(nullptr, 0, 50);
-            }
-        });
+            n += c.peer().bytes(much.size() / 8).size();
+            if (n == much.size())
+                return;
+            ::poll(nullptr, 0, 50);
+        }
+    });
     auto const begin = std::chrono::steady_clock::now();
     error_code ec;
     c.stream.send_all(much, ec);
@@ -433,28 +419,24 @@ BOOST_AUTO_TEST_CASE(a_slow_peer_is_no_idle_peer)
 BOOST_AUTO_TEST_CASE(the_deadline_ends_a_conversation_that_is_never_idle)
 {
     connected c;
-    support::check_lasts(200ms,
-        [&]
-        {
-            std::atomic<bool> done{false};
-            c.stream.timeout(1s);
-            c.stream.deadline(std::chrono::steady_clock::now() + 200ms);
-            beside talkative(
-                [&]
-                {
-                    while (!done)
-                    {
-                        c.peer().send("x");
-                        ::poll(nullptr, 0, 5);
-                    }
-                });
-            error_code ec;
-            char text[8];
-            while (!ec)
-                c.stream.read_some(asio::buffer(text), ec);
-            BOOST_TEST(ec == asio::error::timed_out);
-            done = true;
+    support::check_lasts(200ms, [&] {
+        std::atomic<bool> done{false};
+        c.stream.timeout(1s);
+        c.stream.deadline(std::chrono::steady_clock::now() + 200ms);
+        beside talkative([&] {
+            while (!done)
+            {
+                c.peer().send("x");
+                ::poll(nullptr, 0, 5);
+            }
         });
+        error_code ec;
+        char text[8];
+        while (!ec)
+            c.stream.read_some(asio::buffer(text), ec);
+        BOOST_TEST(ec == asio::error::timed_out);
+        done = true;
+    });
     error_code ec;
     BOOST_TEST(c.stream.write_some(asio::buffer("x"sv), ec) == 0u);
     BOOST_TEST(ec == asio::error::timed_out);
@@ -464,19 +446,17 @@ BOOST_AUTO_TEST_CASE(the_deadline_ends_a_conversation_that_is_never_idle)
 
 BOOST_AUTO_TEST_CASE(the_deadline_ends_a_conversation_that_only_sends)
 {
-    support::check_lasts(200ms,
-        []
-        {
-            connected c;
-            beside listens([&] { return c.peer().all().size(); });
-            c.stream.deadline(std::chrono::steady_clock::now() + 200ms);
-            error_code ec;
-            while (!ec)
-                c.stream.send_all("x", ec);
-            BOOST_TEST(ec == asio::error::timed_out);
-            c.stream.close();
-            BOOST_TEST(listens.get() > 0u);
-        });
+    support::check_lasts(200ms, [] {
+        connected c;
+        beside listens([&] { return c.peer().all().size(); });
+        c.stream.deadline(std::chrono::steady_clock::now() + 200ms);
+        error_code ec;
+        while (!ec)
+            c.stream.send_all("x", ec);
+        BOOST_TEST(ec == asio::error::timed_out);
+        c.stream.close();
+        BOOST_TEST(listens.get() > 0u);
+    });
 }
 
 // ---------------------------------------------------------------- abort
@@ -557,6 +537,18 @@ BOOST_AUTO_TEST_CASE(abort_and_close_may_race)
     }
 }
 
+BOOST_AUTO_TEST_CASE(read_line_may_be_tried_again_after_a_time_limit)
+{
+    support::connected c;
+    std::string line;
+    c.stream.timeout(1ms);
+    BOOST_CHECK_EXCEPTION(c.stream.read_line(line), system_error, has(asio::error::timed_out));
+    c.stream.timeout(std::nullopt);
+    c.peer().send("late\n");
+    BOOST_TEST(c.stream.read_line(line));
+    BOOST_TEST(line == "late");
+}
+
 // ---------------------------------------------------------------- try_send
 
 BOOST_AUTO_TEST_CASE(try_send_takes_all_while_there_is_room_and_then_nothing)
@@ -583,6 +575,24 @@ BOOST_AUTO_TEST_CASE(try_send_aborts_the_stream_when_only_a_part_was_taken)
     BOOST_TEST(!c.stream.try_send("x"));
 }
 
+BOOST_AUTO_TEST_CASE(try_send_is_not_refused_because_a_write_that_need_not_wait_is_under_way)
+{
+    support::connected c;
+    constexpr int rounds = 2000;
+    int refused = 0;
+    std::jthread const reader([&c] { c.peer().all(); });
+    {
+        std::jthread const writer([&c] {
+            for (int i = 0; i < rounds; ++i)
+                c.stream.send_all("x");
+        });
+        for (int i = 0; i < rounds; ++i)
+            refused += !c.stream.try_send("y");
+    }
+    BOOST_TEST(refused == 0);
+    c.stream.shutdown_send();
+}
+
 BOOST_AUTO_TEST_CASE(try_send_takes_nothing_while_a_write_waits)
 {
     connected c(4096);
@@ -602,42 +612,38 @@ BOOST_DATA_TEST_CASE(try_send_is_never_in_the_midst_of_a_message, data::make({"d
     c.stream.buffer_sizes(100, 100);
     std::string const body(30000, 'a');
     std::atomic<bool> done{false};
-    beside writer(
-        [&]
+    beside writer([&] {
+        for (int i = 0; i < 100; ++i)
         {
-            for (int i = 0; i < 100; ++i)
+            if (sample == "direct")
             {
-                if (sample == "direct")
-                {
-                    auto const message =
-                        std::array{asio::buffer("["sv), asio::buffer(body), asio::buffer("]"sv)};
-                    c.stream.write_some(message);
-                }
-                else
-                {
-                    // Far more than the buffer holds: it goes in several parts.
-                    auto& out = c.stream.wfile();
-                    out << '[';
-                    for (std::size_t at = 0; at < body.size(); at += 60)
-                        out << std::string_view(body).substr(at, 60);
-                    out << ']' << std::flush;
-                }
+                auto const message =
+                    std::array{asio::buffer("["sv), asio::buffer(body), asio::buffer("]"sv)};
+                c.stream.write_some(message);
             }
-            done = true;
-        });
-    beside intruder(
-        [&]
+            else
+            {
+                // Far more than the buffer holds: it goes in several parts.
+                auto& out = c.stream.wfile();
+                out << '[';
+                for (std::size_t at = 0; at < body.size(); at += 60)
+                    out << std::string_view(body).substr(at, 60);
+                out << ']' << std::flush;
+            }
+        }
+        done = true;
+    });
+    beside intruder([&] {
+        int taken = 0;
+        while (!done)
         {
-            int taken = 0;
-            while (!done)
-            {
-                if (c.stream.try_send("!"))
-                    ++taken;
-                std::this_thread::yield();
-            }
-            c.stream.shutdown_send();
-            return taken;
-        });
+            if (c.stream.try_send("!"))
+                ++taken;
+            std::this_thread::yield();
+        }
+        c.stream.shutdown_send();
+        return taken;
+    });
     auto const text = c.peer().all();
     writer.get();
     int seen = 0;
@@ -718,25 +724,21 @@ BOOST_AUTO_TEST_CASE(a_limit_holds_in_a_storm_of_signals)
 {
     support::counted_signal const storm(SIGUSR1);
     connected c;
-    support::check_lasts(200ms,
-        [&]
-        {
-            c.stream.timeout(200ms);
-            beside reader(
-                [&]
-                {
-                    error_code ec;
-                    char text[8];
-                    c.stream.read_some(asio::buffer(text), ec);
-                    return ec;
-                });
-            while (!reader.is_done())
-            {
-                reader.signal(SIGUSR1);
-                ::poll(nullptr, 0, 5);
-            }
-            BOOST_TEST(reader.get() == asio::error::timed_out);
+    support::check_lasts(200ms, [&] {
+        c.stream.timeout(200ms);
+        beside reader([&] {
+            error_code ec;
+            char text[8];
+            c.stream.read_some(asio::buffer(text), ec);
+            return ec;
         });
+        while (!reader.is_done())
+        {
+            reader.signal(SIGUSR1);
+            ::poll(nullptr, 0, 5);
+        }
+        BOOST_TEST(reader.get() == asio::error::timed_out);
+    });
 }
 
 // ---------------------------------------------------------------- files
@@ -832,8 +834,7 @@ BOOST_AUTO_TEST_CASE(its_descriptor_is_close_on_exec)
 BOOST_AUTO_TEST_CASE(disables_the_nagle_algorithm)
 {
     connected c;
-    auto const is_off = [&]
-    {
+    auto const is_off = [&] {
         int on = 0;
         socklen_t size = sizeof on;
         ::getsockopt(c.stream.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on, &size);
@@ -886,8 +887,7 @@ BOOST_AUTO_TEST_CASE(a_release_that_cannot_send_what_was_held_back_throws_and_ke
 
 BOOST_AUTO_TEST_CASE(a_stream_that_is_not_open_says_so)
 {
-    auto const fails = [](stream& s)
-    {
+    auto const fails = [](stream& s) {
         auto const closed = has(asio::error::bad_descriptor);
         error_code ec;
         char text[8];
@@ -1092,15 +1092,13 @@ BOOST_DATA_TEST_CASE(what_is_pending_is_sent_before_anything_that_waits, data::x
 BOOST_AUTO_TEST_CASE(a_dialogue_needs_no_flush)
 {
     connected c;
-    beside caller(
-        [&]
-        {
-            c.peer().line();
-            c.peer().send("blue\n");
-            auto const last = c.peer().line();
-            c.peer().end();
-            return last;
-        });
+    beside caller([&] {
+        c.peer().line();
+        c.peer().send("blue\n");
+        auto const last = c.peer().line();
+        c.peer().end();
+        return last;
+    });
     std::string answer;
     c.stream.wfile() << "your favourite colour?\n";
     std::getline(c.stream.rfile(), answer);
@@ -1139,8 +1137,7 @@ BOOST_DATA_TEST_CASE(reads_lines_of_both_ends_and_a_last_one_without, kinds)
 
 BOOST_DATA_TEST_CASE(bounds_a_line, data::make({std::size_t(0), std::size_t(1), std::size_t(3)}))
 {
-    auto const reads = [piece = sample](std::string const& input, std::size_t limit)
-    {
+    auto const reads = [piece = sample](std::string const& input, std::size_t limit) {
         stream s(std::make_unique<memory_transport>(input, nullptr, 0, piece));
         std::string line;
         s.read_line(line, limit);
@@ -1166,16 +1163,13 @@ BOOST_DATA_TEST_CASE(bounds_a_line, data::make({std::size_t(0), std::size_t(1), 
 BOOST_AUTO_TEST_CASE(a_line_without_end_is_not_collected_for_ever)
 {
     connected c;
-    beside flood(
-        [&]
-        {
-            std::string const piece(65536, 'x');
-            for (int i = 0; i < 16; ++i)
-                c.peer().send(piece);
-        });
+    beside flood([&] {
+        std::string const piece(65536, 'x');
+        for (int i = 0; i < 16; ++i)
+            c.peer().send(piece);
+    });
     std::string line;
-    BOOST_CHECK_EXCEPTION(
-        c.stream.read_line(line), system_error, has(asio::error::message_size));
+    BOOST_CHECK_EXCEPTION(c.stream.read_line(line), system_error, has(asio::error::message_size));
     BOOST_TEST(line.size() <= 65536 + 8192);
     c.stream.close();
     try
@@ -1235,13 +1229,11 @@ BOOST_AUTO_TEST_CASE(an_error_that_the_standard_library_has_caught_is_thrown_aft
         bool thrown = false;
         try
         {
-            handle(s,
-                [&](stream& in)
-                {
-                    in.buffer_sizes(4, 2);
-                    in.wfile() << in.rfile().rdbuf();
-                    reached = true;
-                });
+            handle(s, [&](stream& in) {
+                in.buffer_sizes(4, 2);
+                in.wfile() << in.rfile().rdbuf();
+                reached = true;
+            });
         }
         catch (system_error const& e)
         {
@@ -1263,38 +1255,32 @@ BOOST_AUTO_TEST_CASE(an_error_that_the_standard_library_has_caught_is_thrown_aft
 BOOST_AUTO_TEST_CASE(an_error_that_the_handler_has_seen_is_not_thrown_again)
 {
     auto s = failing("", 1);
-    handle(s,
-        [](stream& in)
-        {
-            BOOST_CHECK_THROW(in.wfile() << "x" << std::flush, system_error);
-            BOOST_CHECK_THROW(in.rfile().get(), system_error);
-        });
+    handle(s, [](stream& in) {
+        BOOST_CHECK_THROW(in.wfile() << "x" << std::flush, system_error);
+        BOOST_CHECK_THROW(in.rfile().get(), system_error);
+    });
     auto t = failing("", 1);
-    handle(t,
-        [](stream& in)
-        {
-            in.wfile() << "x";
-            error_code ec;
-            char text[8];
-            in.read_some(asio::buffer(text), ec);
-            BOOST_TEST(ec == asio::error::connection_reset);
-        });
+    handle(t, [](stream& in) {
+        in.wfile() << "x";
+        error_code ec;
+        char text[8];
+        in.read_some(asio::buffer(text), ec);
+        BOOST_TEST(ec == asio::error::connection_reset);
+    });
 }
 
 BOOST_AUTO_TEST_CASE(an_error_with_unitbuf_set_does_not_end_the_program)
 {
     auto s = failing("", 2);
     BOOST_CHECK_EXCEPTION(handle(s,
-                              [](stream& in)
-                              {
+                              [](stream& in) {
                                   in.wfile() << std::unitbuf << "sent";
                                   in.wfile() << "not sent";
                               }),
         system_error, has(asio::error::connection_reset));
     auto t = failing("", 1);
     BOOST_CHECK_EXCEPTION(handle(t,
-                              [](stream& in)
-                              {
+                              [](stream& in) {
                                   in.wfile() << std::unitbuf << "not sent";
                                   in.wfile() << "nor this" << std::flush;
                               }),
@@ -1305,8 +1291,7 @@ BOOST_AUTO_TEST_CASE(an_exception_of_the_handler_is_not_lost_in_wfile)
 {
     connected c;
     BOOST_CHECK_THROW(handle(c.stream,
-                          [](stream& s)
-                          {
+                          [](stream& s) {
                               s.wfile() << "written before";
                               throw std::runtime_error("of the handler");
                           }),

@@ -209,10 +209,21 @@ public:
     */
     virtual void service_actions();
 
+    /** Take notice that no more requests are taken: say goodbye, for example.
+
+        Does nothing. Called once for every loop that ends, by its thread, before the requests that
+        are still in progress are waited for: those of threads and coroutines. In a pre-forking
+        server it is called in every worker, and in the supervising process. What it throws is
+        logged.
+    */
+    virtual void server_stopping();
+
     /** Called by @ref handle_request when no request came in time. Does nothing. */
     virtual void handle_timeout();
 
     /** Bind and listen; on failure close, and pass the exception on.
+
+        @throws std::logic_error The server is active already; it stays so.
 
         Called by @ref ready, or by the user of a server made with `defer_activation`.
     */

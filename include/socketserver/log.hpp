@@ -39,7 +39,7 @@ enum class log_severity
     records of the whole program: one line each, the time in UTC, the severity and the message.
 
     @code
-    2026-01-31T12:34:56.789Z info: listening on 127.0.0.1:8009
+    2026-01-31T12:34:56.789Z info: 127.0.0.1:8009: listening
     @endcode
 
     A message cannot forge a line or steer a terminal: control characters, a backslash and bytes

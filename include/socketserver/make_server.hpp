@@ -35,6 +35,8 @@ namespace socketserver {
 template <class Server, class F>
 auto with_strategy(strategy const& choice, F&& f)
 {
+    static_assert(!dispatching<Server> && !serving<Server> && !std::is_final_v<Server>,
+        "a strategy is chosen for a server class that has none yet, such as tcp_server");
     auto const served = [&]<class Dispatching>(std::type_identity<Dispatching>) {
         if (choice.preforks())
             return f(std::type_identity<preforking_mixin<Dispatching>>());

@@ -37,6 +37,9 @@ inline constexpr defer_activation_t defer_activation{};
     ready<chat_server> server("127.0.0.1:8009", handler<chat>);
     @endcode
 
+    It may be destroyed while another thread serves it: that ends the loop, and the destructor waits
+    for it. A test that serves in a thread therefore declares the thread before the server.
+
     @tparam Server A server class, with or without a strategy.
 */
 template <class Server>

@@ -255,8 +255,12 @@ public:
         static_assert(std::derived_from<Handler, handler_type>,
             "handler<H>: H must be derived from the request handler of the server's transport, "
             "stream_request_handler for TCP");
-        static_assert(std::constructible_from<Handler, Arguments const&...>,
-            "handler<H>(args...): H cannot be constructed from these arguments as const");
+        static_assert(!std::is_abstract_v<Handler>,
+            "handler<H>: H is abstract; it must override handle(), and every other pure function");
+        static_assert(
+            std::is_abstract_v<Handler> || std::constructible_from<Handler, Arguments const&...>,
+            "handler<H>(args...): H cannot be constructed from these arguments as const; std::ref "
+            "passes one that is not");
     }
 
     /** Handle requests by a callable.
@@ -270,6 +274,16 @@ public:
         handler_factory(Callable callable)
         : maker_(std::make_shared<from_callable<Callable> const>(std::move(callable)))
     {
+    }
+
+    /** Refuse what is nothing of these, and say so. */
+    template <class Other>
+    requires(!std::same_as<Other, handler_factory> && !std::invocable<Other const&, Request&> &&
+             !std::invocable<Other const&, Request&, endpoint const&>) handler_factory(Other)
+    {
+        static_assert(!std::same_as<Other, Other>,
+            "what handles requests is handler<H>, handler<H>(args...), or a callable that can be "
+            "called as const with (stream&) or (stream&, endpoint const&)");
     }
 
     /** Make the handler of one request.
@@ -296,11 +310,16 @@ private:
 
         std::unique_ptr<handler_type> make() const override
         {
-            return std::apply(
-                [](auto&... arguments) {
-                    return std::unique_ptr<handler_type>(new Handler(arguments...));
-                },
-                bound.arguments);
+            // Otherwise the assertions have said all that there is to say.
+            if constexpr (std::derived_from<Handler, handler_type> &&
+                          std::constructible_from<Handler, Arguments const&...>)
+                return std::apply(
+                    [](auto&... arguments) {
+                        return std::unique_ptr<handler_type>(new Handler(arguments...));
+                    },
+                    bound.arguments);
+            else
+                return nullptr;
         }
 
         bound_handler<Handler, Arguments...> bound;

@@ -24,7 +24,7 @@ namespace socketserver {
     | `threading[:N]` | most threads (1000) |
     | `thread-pool[:N]` | threads (4 a core, at least 8), with a queue as long |
     | `forking[:N]` | most child processes (40) |
-    | `coroutine[:N]` | threads (1, and for now no more) |
+    | `coroutine` | - (one thread, for now) |
     | `preforking[:N]` | worker processes (one a core) |
 
     For example `thread-pool:16` or `preforking:4/coroutine`.

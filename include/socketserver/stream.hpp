@@ -221,8 +221,9 @@ public:
         with another write. May be called with a lock of yours held.
 
         @param bytes The text.
-        @return True when the system took all of it; false when it took nothing, because the peer
-        reads too slowly, a write is waiting or the stream is closed or aborted. When it took only a
+        @return True when the system took all of it; false when it took nothing: the peer reads too
+        slowly, a write waits for it, the stream is closed or aborted, or the handler has written
+        more to @ref wfile than its buffer holds and not yet flushed it. When the system took only a
         part, which nothing could mend, the stream is aborted and false returned.
 
         @par Thread safety
@@ -274,12 +275,12 @@ public:
 
     /** Read one line of bounded length.
 
-        @param line The line, without its end (LF or CR LF).
+        @param line The line, without its end (LF or CR LF); after an error, what had come of it.
         @param limit The most bytes a line may have.
         @return False when the peer had ended before a byte came; a last line without an end is a
         line.
-        @throws boost::system::system_error As for @ref read_some; `message_size` for a longer
-        line.
+        @throws boost::system::system_error As for @ref read_some, and like that it may be tried
+        again; `message_size` for a longer line, the rest of which is read by the next call.
     */
     bool read_line(std::string& line, std::size_t limit = 65536);
 

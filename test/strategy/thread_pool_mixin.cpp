@@ -7,6 +7,7 @@
 #define BOOST_TEST_MODULE thread_pool_mixin
 
 #include "support/matrix_cells.hpp"
+#include "support/matrix_memory.hpp"
 #include "support/matrix_threads.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -111,6 +112,9 @@ BOOST_FIXTURE_TEST_CASE(a_worker_survives_an_exception, nothing_left)
     BOOST_TEST(threads.size() == 1);
 }
 
+// UndefinedBehaviorSanitizer does not know how a thread's end is caught: not as an object.
+#if !defined(SOCKETSERVER_TEST_ASAN)
+
 BOOST_FIXTURE_TEST_CASE(a_worker_that_a_handler_ends_is_replaced, nothing_left)
 {
     served_as<pool> server(
@@ -130,6 +134,8 @@ BOOST_FIXTURE_TEST_CASE(a_worker_that_a_handler_ends_is_replaced, nothing_left)
         BOOST_TEST(ask(next, "still there?") == "still there?");
     }
 }
+
+#endif
 
 BOOST_FIXTURE_TEST_CASE(requests_in_the_queue_are_served_before_the_server_has_gone, nothing_left)
 {

@@ -18,10 +18,10 @@ namespace socketserver {
 /** Runs every request in a child process of its own.
 
     The child serves nothing else: it closes the listener and every other connection of this
-    library's, handles its request and leaves by `_exit`. What it changes in memory the others do not see; if it crashes, the others go on, and
-    the log names the process, the signal and the client. When there are @ref max_children, the next
-    requests wait in the kernel's queue until one has ended. See Python's
-    `socketserver.ForkingMixIn`.
+    library's, handles its request and leaves by `_exit`. What it changes in memory the others do
+    not see; if it crashes, the others go on, and the log names the process, the signal and the
+    client. When there are @ref max_children, the next requests wait in the kernel's queue until one
+    has ended. See Python's `socketserver.ForkingMixIn`.
 
     A program with other threads should not fork: a lock that one of them holds stays locked in the
     child. The log says so once.

@@ -42,6 +42,9 @@ base_server::~base_server() = default;
 
 void base_server::activate()
 {
+    if (fileno() >= 0)
+        throw std::logic_error(
+            "activate: the server at " + server_address().str() + " is active already");
     try
     {
         server_bind();
@@ -55,6 +58,8 @@ void base_server::activate()
 }
 
 void base_server::service_actions() {}
+
+void base_server::server_stopping() {}
 
 void base_server::handle_timeout() {}
 

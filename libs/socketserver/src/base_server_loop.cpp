@@ -121,6 +121,18 @@ void base_server::run_loop(duration poll_interval, bool listening)
         }
         service_actions();
     }
+    try
+    {
+        server_stopping();
+    }
+    catch (std::exception const& e)
+    {
+        say(log_severity::error, "server_stopping() has failed", e.what());
+    }
+    catch (...)
+    {
+        say(log_severity::error, "server_stopping() threw something unknown");
+    }
 }
 
 void base_server::handle_request()

@@ -66,8 +66,7 @@ std::size_t memory_transport::receive(
     return done;
 }
 
-std::size_t memory_transport::send(
-    const_buffers buffers, time_limits const& limits, error_code& ec)
+std::size_t memory_transport::send(const_buffers buffers, time_limits const& limits, error_code& ec)
 {
     ec = {};
     if (limits.deadline && *limits.deadline <= time_limits::clock::now())

@@ -199,6 +199,9 @@ bool request_pipeline<Request>::take_request()
     }
     catch (abi::__forced_unwind const&)
     {
+        // The thread ends; the request with it.
+        request = Request();
+        current.leave();
         throw;
     }
     catch (...)

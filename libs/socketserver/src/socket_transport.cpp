@@ -173,7 +173,10 @@ std::size_t socket_transport::perform_in(
         {
             ssize_t const n = operation(descriptor(), MSG_DONTWAIT, may);
             if (n >= 0)
+            {
+                in.has_moved();
                 return static_cast<std::size_t>(n);
+            }
             if (errno == EINTR)
                 continue;
             if (errno != EAGAIN)
@@ -395,8 +398,8 @@ std::uint64_t socket_transport::send_file(
             return n;
         });
         done += n;
-        bool const is_no_file = ec == boost::system::errc::invalid_argument ||
-                                ec == boost::system::errc::invalid_seek;
+        bool const is_no_file =
+            ec == boost::system::errc::invalid_argument || ec == boost::system::errc::invalid_seek;
         if (is_no_file && done == 0)
             // Not one that the kernel can send by itself.
             return transport::send_file(file, offset, count, limits, ec);

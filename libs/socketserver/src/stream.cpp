@@ -184,7 +184,8 @@ bool stream::read_line(std::string& line, std::size_t limit)
     };
     line.clear();
     bool any = false;
-    while (reads.fill())
+    error_code ec;
+    while (reads.fill(ec))
     {
         any = true;
         auto const ahead = reads.view();
@@ -200,6 +201,7 @@ bool stream::read_line(std::string& line, std::size_t limit)
             return true;
         }
     }
+    throw_if(ec, "receive");
     check(false);
     return any;
 }

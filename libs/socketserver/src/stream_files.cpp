@@ -32,35 +32,34 @@ std::size_t read_buffer::take(void* to, std::size_t most) noexcept
     return n;
 }
 
-bool read_buffer::fill()
+bool read_buffer::fill(error_code& ec)
 {
-    if (!traits_type::eq_int_type(underflow(), traits_type::eof()))
+    ec = {};
+    if (bytes_.interrupted())
+        ec = boost::asio::error::operation_aborted;
+    if (ec || ahead() != 0)
+        return !ec;
+    if (!storage_)
+        storage_ = std::make_unique_for_overwrite<char[]>(size_);
+    auto const n = stream_io::receive_more(bytes_, {storage_.get(), size_}, ec);
+    if (!ec)
+        setg(storage_.get(), storage_.get(), storage_.get() + n);
+    else if (ec == boost::asio::error::eof)
     {
-        if (!bytes_.interrupted())
-            return true;
-        throw system_error(make_error_code(boost::asio::error::operation_aborted), "receive");
+        ec = {};
+        return false;
     }
-    return false;
+    return !ec;
 }
 
 read_buffer::int_type read_buffer::underflow()
 {
-    if (gptr() != egptr())
+    if (ahead() != 0)
         return traits_type::to_int_type(*gptr());
+    if (!kept_ && !fill(kept_) && !kept_)
+        return traits_type::eof();
     if (kept_)
         throw system_error(kept_, "receive");
-    if (!storage_)
-        storage_ = std::make_unique_for_overwrite<char[]>(size_);
-    error_code ec;
-    auto const n = stream_io::receive_more(bytes_, {storage_.get(), size_}, ec);
-    if (ec == boost::asio::error::eof)
-        return traits_type::eof();
-    if (ec)
-    {
-        kept_ = ec;
-        throw system_error(ec, "receive");
-    }
-    setg(storage_.get(), storage_.get(), storage_.get() + n);
     return traits_type::to_int_type(*gptr());
 }
 
@@ -72,7 +71,7 @@ std::streamsize read_buffer::showmanyc()
 std::streamsize read_buffer::xsgetn(char* to, std::streamsize n)
 {
     std::streamsize done = 0;
-    while (done < n && fill())
+    while (done < n && !traits_type::eq_int_type(underflow(), traits_type::eof()))
         done += static_cast<std::streamsize>(take(to + done, static_cast<std::size_t>(n - done)));
     return done;
 }

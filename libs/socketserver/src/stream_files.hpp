@@ -27,7 +27,7 @@ public:
     std::size_t take(void* to, std::size_t most) noexcept;
 
     // Gives whether there is something ahead after waiting for it.
-    bool fill();
+    bool fill(boost::system::error_code& ec);
     std::string_view view() const noexcept { return {gptr(), ahead()}; }
     void skip(std::size_t n) noexcept { gbump(static_cast<int>(n)); }
 

@@ -15,33 +15,30 @@ using boost::asio::const_buffer;
 using boost::asio::mutable_buffer;
 using boost::system::error_code;
 
-// The right to write to a transport, which one has at a time.
-class stream_io::write_right
+// Marks a write that may wait; made under the lock, which it gives up meanwhile.
+class stream_io::waiting_write
 {
 public:
-    write_right(transport& bytes, error_code& ec)
+    waiting_write(transport& bytes, std::unique_lock<std::mutex>& lock) noexcept
         : bytes_(bytes)
+        , lock_(lock)
     {
-        std::lock_guard const lock(bytes.write_mutex_);
-        if (bytes.writing_)
-            ec = boost::asio::error::in_progress;
-        else
-            bytes.writing_ = has_it_ = true;
+        bytes_.writing_ = true;
+        lock_.unlock();
     }
 
-    ~write_right()
+    ~waiting_write()
     {
-        if (!has_it_)
-            return;
-        std::lock_guard const lock(bytes_.write_mutex_);
+        lock_.lock();
         bytes_.writing_ = false;
     }
 
-    explicit operator bool() const noexcept { return has_it_; }
+    waiting_write(waiting_write const&) = delete;
+    waiting_write& operator=(waiting_write const&) = delete;
 
 private:
     transport& bytes_;
-    bool has_it_ = false;
+    std::unique_lock<std::mutex>& lock_;
 };
 
 std::size_t stream_io::receive(transport& bytes, transport::mutable_buffers buffers, error_code& ec)
@@ -101,12 +98,40 @@ std::size_t stream_io::send_part(
     for (auto const& b : buffers)
         if (b.size() != 0)
             some[count++] = b;
-    write_right const right(bytes, ec);
-    if (!right)
+    std::unique_lock lock(bytes.write_mutex_);
+    if (bytes.writing_)
+    {
+        ec = boost::asio::error::in_progress;
         return 0;
-    // Only whoever has the right reads or sets it, or tries to.
+    }
     bytes.message_open_ = !is_end;
-    return count == 0 ? 0 : bytes.send({some, count}, bytes.limits_, ec);
+    if (count == 0)
+        return 0;
+
+    // What can go at once goes under the lock, so that try_send() of others finds either nobody
+    // writing or somebody who waits for the peer.
+    transport::const_buffers rest(some, count);
+    std::size_t done = 0;
+    auto const& deadline = bytes.limits_.deadline;
+    if (!bytes.interrupted() && (!deadline || time_limits::clock::now() < *deadline))
+    {
+        done = bytes.try_send(rest, ec);
+        if (!ec && bytes.interrupted())
+            ec = boost::asio::error::operation_aborted;
+        if (ec)
+            return 0;
+        auto left = done;
+        while (!rest.empty() && left >= rest.front().size())
+        {
+            left -= rest.front().size();
+            rest = rest.subspan(1);
+        }
+        if (rest.empty())
+            return done;
+        some[count - rest.size()] += left;
+    }
+    waiting_write const waits(bytes, lock);
+    return done + bytes.send(rest, bytes.limits_, ec);
 }
 
 std::uint64_t stream_io::send_file(
@@ -116,8 +141,14 @@ std::uint64_t stream_io::send_file(
     before_wait(bytes, ec);
     if (ec)
         return 0;
-    write_right const right(bytes, ec);
-    return right ? bytes.send_file(file, offset, count, bytes.limits_, ec) : 0;
+    std::unique_lock lock(bytes.write_mutex_);
+    if (bytes.writing_)
+    {
+        ec = boost::asio::error::in_progress;
+        return 0;
+    }
+    waiting_write const waits(bytes, lock);
+    return bytes.send_file(file, offset, count, bytes.limits_, ec);
 }
 
 bool stream_io::try_send(transport& bytes, std::string_view text) noexcept

@@ -62,7 +62,7 @@ public:
     static void linger(stream& s) noexcept;
 
 private:
-    class write_right;
+    class waiting_write;
 };
 
 } // namespace socketserver

@@ -13,6 +13,7 @@
 #include <boost/intrusive/list.hpp>
 #include <boost/intrusive/set.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
@@ -49,6 +50,7 @@ struct coroutine
     void* sanitizer = nullptr;
 
     bool timed_out = false;
+    unsigned moved = 0; // operations since it waited last
     clock::time_point until = clock::time_point::max();
     boost::intrusive::list_member_hook<> in_runnable;
     boost::intrusive::set_member_hook<> in_timers;
@@ -103,7 +105,10 @@ public:
     // The scheduler whose coroutine the caller runs in, or null.
     static core* current() noexcept;
 
-    void start(std::unique_ptr<active_request>&& request);
+    // A request that count() has announced, from any thread, is not counted again.
+    void start(std::unique_ptr<active_request>&& request, bool is_counted = false);
+    void count() noexcept { ++size_; }
+    void uncount() noexcept { --size_; }
     void run();
 
     std::size_t size() const noexcept { return size_; }
@@ -115,6 +120,10 @@ public:
 
     // Suspends the caller until the others that can run have run, and a time has come.
     void sleep_until(clock::time_point until) noexcept;
+
+    // An operation has moved bytes without waiting: a caller that never has to wait, because its
+    // peer sends faster than it reads, lets the others run now and then all the same.
+    void has_moved() noexcept;
 
     // Takes the descriptor out of the set; closing it does that as well.
     void unwatch(readiness& r, int descriptor) noexcept;
@@ -145,7 +154,7 @@ private:
     void resume(coroutine& c) noexcept;
 
     int set_ = -1;
-    std::size_t size_ = 0;
+    std::atomic<std::size_t> size_{0};
     coroutine* running_ = nullptr;
     boost::context::fiber loop_;
     void* loop_sanitizer_ = nullptr;

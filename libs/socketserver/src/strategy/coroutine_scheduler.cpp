@@ -74,7 +74,7 @@ coroutine_scheduler::core* coroutine_scheduler::core::current() noexcept
     return current_core;
 }
 
-void coroutine_scheduler::core::start(std::unique_ptr<active_request>&& request)
+void coroutine_scheduler::core::start(std::unique_ptr<active_request>&& request, bool is_counted)
 {
     if (set_ < 0 && (set_ = ::epoll_create1(EPOLL_CLOEXEC)) < 0)
         throw boost::system::system_error(errno, boost::system::system_category(), "epoll_create1");
@@ -104,7 +104,8 @@ void coroutine_scheduler::core::start(std::unique_ptr<active_request>&& request)
             sanitizers::before_switch(nullptr, loop_stack_, loop_stack_size_, loop_sanitizer_);
             return std::move(loop_);
         });
-    ++size_;
+    if (!is_counted)
+        ++size_;
     resume(*c);
 }
 
@@ -138,6 +139,7 @@ void coroutine_scheduler::core::suspend(clock::time_point until) noexcept
 {
     auto& c = *running_;
     c.timed_out = false;
+    c.moved = 0;
     if (until != clock::time_point::max())
     {
         c.until = until;
@@ -186,7 +188,8 @@ void coroutine_scheduler::core::take_events() noexcept
             continue;
         auto& r = *slots_[index].target;
         auto const what = events[i].events;
-        if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        // Beside urgent data, too, a receive gives less than there is: it stops at the mark.
+        if (what & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
             r.hung_up = true;
         if (what & EPOLLIN)
             r.readable = true;
@@ -236,6 +239,15 @@ void coroutine_scheduler::core::sleep_until(clock::time_point until) noexcept
     suspend(until);
 }
 
+void coroutine_scheduler::core::has_moved() noexcept
+{
+    constexpr unsigned most = 64;
+    if (++running_->moved < most)
+        return;
+    make_runnable(*running_);
+    suspend(clock::time_point::max());
+}
+
 bool coroutine_scheduler::core::watch(readiness& r, int descriptor, direction d) noexcept
 {
     bool const send = d == direction::send;
@@ -269,7 +281,7 @@ bool coroutine_scheduler::core::watch(readiness& r, int descriptor, direction d)
     }
     epoll_event event{};
     // Asking for what can be had at once, as sending mostly can, would be a wake-up for nothing.
-    event.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (send ? unsigned(EPOLLOUT) : 0u);
+    event.events = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET | (send ? unsigned(EPOLLOUT) : 0u);
     event.data.u64 = r.slot | std::uint64_t(slots_[r.slot].generation) << 32;
     if (::epoll_ctl(set_, is_new ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, descriptor, &event) < 0)
         return false;

@@ -10,7 +10,6 @@
 #include <socketserver/log.hpp>
 #include <socketserver/strategy/coroutine_scheduler.hpp>
 
-#include <atomic>
 #include <exception>
 #include <mutex>
 #include <string>
@@ -38,7 +37,7 @@ struct coroutine_thread::state
         block_signals_of_others();
         loop_wait wait(false);
         std::vector<std::unique_ptr<active_request>> taken;
-        while (!stop.is_set() || in_progress != 0)
+        while (!stop.is_set() || scheduler.size() != 0)
         {
             auto const ready =
                 wait(-1, stop.descriptor(), scheduler.descriptor(), scheduler.next_timer());
@@ -52,8 +51,6 @@ struct coroutine_thread::state
                 begin(std::move(request));
             taken.clear();
             scheduler.run();
-            std::lock_guard const lock(mutex);
-            in_progress = scheduler.size() + queue.size();
         }
     }
 
@@ -61,10 +58,11 @@ struct coroutine_thread::state
     {
         try
         {
-            scheduler.start(std::move(request));
+            scheduler.start(std::move(request), true);
         }
         catch (std::exception const& e)
         {
+            scheduler.uncount();
             log(log_severity::error,
                 request->client().str() + ": no coroutine could be started: " + e.what());
         }
@@ -74,7 +72,6 @@ struct coroutine_thread::state
     coroutine_scheduler::core scheduler;
     std::mutex mutex;
     std::vector<std::unique_ptr<active_request>> queue;
-    std::atomic<std::size_t> in_progress{0};
     std::thread thread;
 };
 
@@ -89,14 +86,14 @@ void coroutine_thread::start(std::unique_ptr<active_request>&& request)
     {
         std::lock_guard const lock(state_->mutex);
         state_->queue.push_back(std::move(request));
-        ++state_->in_progress;
+        state_->scheduler.count();
     }
     state_->stop.wake();
 }
 
 std::size_t coroutine_thread::size() const noexcept
 {
-    return state_ ? state_->in_progress.load() : 0;
+    return state_ ? state_->scheduler.size() : 0;
 }
 
 bool coroutine_thread::inside() const noexcept

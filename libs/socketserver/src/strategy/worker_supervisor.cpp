@@ -33,9 +33,9 @@ worker_supervisor::worker_supervisor()
             return;
         // What was killed is reported already.
         if (worker.signal == 0)
-            log(log_severity::warning,
-                "worker " + std::to_string(worker.pid) + " has ended with status " +
-                    std::to_string(worker.status) + "; it is replaced");
+            log(log_severity::warning, "worker " + std::to_string(worker.pid) +
+                                           " has ended with status " +
+                                           std::to_string(worker.status) + "; it is replaced");
         auto const young = clock::now() - worker.since < 1s;
         backoff_ = young ? std::clamp<std::chrono::milliseconds>(backoff_ * 2, 100ms, 5s) : 0ms;
         next_start_ = clock::now() + backoff_;
