@@ -410,10 +410,15 @@ inline void echo(stream& s)
 
 // ---------------------------------------------------------------- what is made on first use
 
-/** Makes the descriptors that a process makes once and keeps. */
+/** Makes the descriptors and threads that a process makes once and keeps. */
 struct first_use
 {
-    first_use() { socketserver::ready<socketserver::tcp_server> const server("127.0.0.1:0", echo); }
+    first_use()
+    {
+        socketserver::ready<socketserver::tcp_server> const server("127.0.0.1:0", echo);
+        // With the first thread, ThreadSanitizer starts one of its own.
+        std::thread([] {}).join();
+    }
 };
 
 } // namespace matrix

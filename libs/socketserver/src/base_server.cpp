@@ -125,11 +125,15 @@ bool base_server::is_part_of_serving() const noexcept
 
 void base_server::shutdown()
 {
-    request_shutdown();
     if (is_part_of_serving())
-        return;
+        return request_shutdown();
+    // Within the lock, for the loop that runs now: another that begins as soon as it has ended
+    // knows nothing of this.
     std::unique_lock lock(state_->mutex);
-    state_->changed.wait(lock, [this] { return !state_->looping; });
+    auto const loop = state_->loops_ended;
+    request_shutdown();
+    state_->changed.wait(
+        lock, [&] { return !state_->looping || state_->loops_ended != loop; });
 }
 
 void base_server::server_close()

@@ -63,6 +63,7 @@ void base_server::loop_ended() noexcept
     if (!state_->looping)
         return;
     state_->looping = false;
+    ++state_->loops_ended;
     state_->stop().clear();
     if (state_->closed && !state_->listener_closed)
     {

@@ -68,6 +68,7 @@ struct base_server::state
     std::condition_variable changed;
     bool served = false;  // serve_forever or handle_request has not returned
     bool looping = false; // its loop has not ended
+    unsigned long loops_ended = 0;
     // A signal handler may set it.
     std::atomic<bool> closed{false};
     bool listener_closed = false;

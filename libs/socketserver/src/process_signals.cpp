@@ -4,6 +4,8 @@
 
 #include "process_signals.hpp"
 
+#include "strategy/sanitizers.hpp"
+
 #include <socketserver/base_server.hpp>
 
 #include <atomic>
@@ -58,6 +60,11 @@ void install(int signal, void (*handler)(int, siginfo_t*, void*), struct sigacti
     };
     ::sigemptyset(&action.sa_mask);
     action.sa_flags = SA_SIGINFO | SA_RESTART;
+#if defined(SOCKETSERVER_TSAN)
+    // ThreadSanitizer runs a handler when the call that was interrupted has returned, and one that
+    // is begun again does not.
+    action.sa_flags = SA_SIGINFO;
+#endif
     action.sa_sigaction = handler;
     ::sigaction(signal, &action, before);
 }

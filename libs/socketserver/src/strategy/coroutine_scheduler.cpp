@@ -91,6 +91,9 @@ void coroutine_scheduler::core::start(std::unique_ptr<active_request>&& request,
     boost::context::stack_context context;
     context.sp = c;
     context.size = top - reinterpret_cast<std::uintptr_t>(stack.bottom);
+    // Making it enters and leaves it once.
+    loop_sanitizer_ = sanitizers::this_fiber();
+    sanitizers::follow(c->sanitizer);
     c->context = boost::context::fiber(std::allocator_arg,
         boost::context::preallocated(context.sp, context.size, context), keeps_stack(),
         [this, c](boost::context::fiber&& loop) {
@@ -101,9 +104,12 @@ void coroutine_scheduler::core::start(std::unique_ptr<active_request>&& request,
             --size_;
             c->request.reset();
             c->ended = true;
+            // The last switch is one like all others, from which nobody comes back: the frames
+            // below this one need not be left, and its stack is used again as it is.
             sanitizers::before_switch(nullptr, loop_stack_, loop_stack_size_, loop_sanitizer_);
-            return std::move(loop_);
+            return std::move(loop_).resume();
         });
+    sanitizers::follow(loop_sanitizer_);
     if (!is_counted)
         ++size_;
     resume(*c);
@@ -129,9 +135,8 @@ void coroutine_scheduler::core::resume(coroutine& c) noexcept
     if (c.ended)
     {
         sanitizers::unmake_fiber(c.sanitizer);
-        auto const stack = c.stack;
-        c.~coroutine();
-        stacks_.give_back(stack);
+        // Not destroyed: its context would be unwound.  Nothing else in it is left to release.
+        stacks_.give_back(c.stack);
     }
 }
 

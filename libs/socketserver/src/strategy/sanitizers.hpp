@@ -88,27 +88,40 @@ inline void* this_fiber() noexcept
 #endif
 }
 
-// Just before the switch.  `fake` keeps what AddressSanitizer has of the stack that is left; null
-// when it will not be returned to.
-inline void before_switch([[maybe_unused]] void** fake, [[maybe_unused]] void const* bottom,
-    [[maybe_unused]] std::size_t size, [[maybe_unused]] void* fiber) noexcept
+// All of the following are inlined always: ThreadSanitizer counts the calls of a function on the side
+// where it begins and its return where it ends.
+#define SOCKETSERVER_INLINED [[gnu::always_inline]] inline
+
+// From now on, what happens is another's.
+SOCKETSERVER_INLINED void follow([[maybe_unused]] void* fiber) noexcept
 {
-#if defined(SOCKETSERVER_ASAN)
-    __sanitizer_start_switch_fiber(fake, bottom, size);
-#endif
 #if defined(SOCKETSERVER_TSAN)
     __tsan_switch_to_fiber(fiber, 0);
 #endif
 }
 
+// Just before the switch.  `fake` keeps what AddressSanitizer has of the stack that is left; null
+// when it will not be returned to.
+SOCKETSERVER_INLINED void before_switch([[maybe_unused]] void** fake,
+    [[maybe_unused]] void const* bottom, [[maybe_unused]] std::size_t size,
+    [[maybe_unused]] void* fiber) noexcept
+{
+#if defined(SOCKETSERVER_ASAN)
+    __sanitizer_start_switch_fiber(fake, bottom, size);
+#endif
+    follow(fiber);
+}
+
 // Just after it, on the other side; tells what was left.
-inline void after_switch([[maybe_unused]] void* fake, [[maybe_unused]] void const** left_bottom,
-    [[maybe_unused]] std::size_t* left_size) noexcept
+SOCKETSERVER_INLINED void after_switch([[maybe_unused]] void* fake,
+    [[maybe_unused]] void const** left_bottom, [[maybe_unused]] std::size_t* left_size) noexcept
 {
 #if defined(SOCKETSERVER_ASAN)
     __sanitizer_finish_switch_fiber(fake, left_bottom, left_size);
 #endif
 }
+
+#undef SOCKETSERVER_INLINED
 
 } // namespace socketserver::sanitizers
 

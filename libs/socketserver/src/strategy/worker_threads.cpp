@@ -42,6 +42,10 @@ struct worker_threads::state
     void work()
     {
         block_signals_of_others();
+        {
+            std::lock_guard const lock(mutex);
+            --starting;
+        }
         for (;;)
         {
             std::unique_ptr<active_request> request;
@@ -84,6 +88,7 @@ struct worker_threads::state
     std::deque<std::unique_ptr<active_request>> queue;
     std::vector<std::thread> threads;
     std::size_t idle = 0;
+    std::size_t starting = 0; // threads that have not come to the queue yet
     bool stopping = false;
     bool refused = false;
     std::atomic<std::size_t> in_progress{0};
@@ -102,11 +107,13 @@ void worker_threads::run(std::unique_ptr<active_request>&& request, std::size_t 
     auto& s = *state_;
     {
         std::lock_guard const lock(s.mutex);
-        if (s.idle <= s.queue.size() && s.threads.size() < threads + s.lost)
+        // More than one where the system had refused some before.
+        while (s.idle + s.starting <= s.queue.size() && s.threads.size() < threads + s.lost)
         {
             try
             {
                 s.threads.emplace_back([&s] { s.work(); });
+                ++s.starting;
                 s.refused = false;
             }
             catch (std::system_error const& e)
@@ -116,6 +123,7 @@ void worker_threads::run(std::unique_ptr<active_request>&& request, std::size_t 
                 if (!std::exchange(s.refused, true))
                     log(log_severity::warning, std::string("no more threads (") + e.what() +
                                                    "); requests wait for those that run");
+                break;
             }
         }
         s.queue.push_back(std::move(request));
