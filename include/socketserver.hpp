@@ -21,6 +21,7 @@
 #include <socketserver/strategy.hpp>
 #include <socketserver/stream.hpp>
 #include <socketserver/stream_server.hpp>
+#include <socketserver/time_after.hpp>
 #include <socketserver/transport.hpp>
 
 #endif

@@ -46,8 +46,7 @@ struct in_memory
     {
     }
 
-    std::shared_ptr<memory_transport::record> record =
-        std::make_shared<memory_transport::record>();
+    std::shared_ptr<memory_transport::record> record = std::make_shared<memory_transport::record>();
     memory_transport* bytes;
     socketserver::stream stream;
 };
@@ -134,13 +133,11 @@ BOOST_AUTO_TEST_CASE(the_server_aborts_it_when_the_time_is_up)
     support::connected c;
     active_request r(server);
     r.enter(client, &c.stream);
-    beside request(
-        [&]
-        {
-            auto const ec = read_one(c.stream);
-            r.leave();
-            return ec;
-        });
+    beside request([&] {
+        auto const ec = read_one(c.stream);
+        r.leave();
+        return ec;
+    });
     server.end_requests();
     BOOST_TEST(request.get() == asio::error::operation_aborted);
     BOOST_TEST(r.aborted());
@@ -223,12 +220,10 @@ BOOST_AUTO_TEST_CASE(may_be_aborted_while_streams_come_and_go)
 {
     active_request r(server);
     r.enter(client);
-    beside aborter(
-        [&]
-        {
-            for (int i = 0; i < 2000; ++i)
-                r.abort();
-        });
+    beside aborter([&] {
+        for (int i = 0; i < 2000; ++i)
+            r.abort();
+    });
     while (!aborter.is_done())
     {
         in_memory a;

@@ -53,7 +53,10 @@ public:
             throw std::runtime_error("the bell does not ring");
     }
 
-    void server_bind() override { bell_ = ::eventfd(0, EFD_NONBLOCK | EFD_SEMAPHORE | EFD_CLOEXEC); }
+    void server_bind() override
+    {
+        bell_ = ::eventfd(0, EFD_NONBLOCK | EFD_SEMAPHORE | EFD_CLOEXEC);
+    }
     void server_activate() override {}
     int fileno() const noexcept override { return bell_; }
     endpoint const& server_address() const noexcept override { return address_; }
@@ -137,8 +140,9 @@ void wait_for(std::atomic<int> const& number, int least)
 
 auto names(std::string const& text)
 {
-    return [text](std::exception const& e)
-    { return std::string(e.what()).find(text) != std::string::npos; };
+    return [text](std::exception const& e) {
+        return std::string(e.what()).find(text) != std::string::npos;
+    };
 }
 
 } // namespace
@@ -178,8 +182,8 @@ BOOST_AUTO_TEST_CASE(is_served_once_at_a_time)
 
 BOOST_DATA_TEST_CASE_F(fixture, refuses_a_poll_interval_that_is_none, data::make({0, -1}))
 {
-    BOOST_CHECK_THROW(server.serve_forever(std::chrono::nanoseconds(sample)),
-        std::invalid_argument);
+    BOOST_CHECK_THROW(
+        server.serve_forever(std::chrono::nanoseconds(sample)), std::invalid_argument);
 }
 
 BOOST_AUTO_TEST_CASE(refuses_to_serve_what_is_closed)
@@ -199,17 +203,14 @@ BOOST_AUTO_TEST_CASE(refuses_to_serve_what_is_not_bound)
 
 BOOST_AUTO_TEST_CASE(serves_the_actions_every_poll_interval)
 {
-    support::check_lasts(200ms,
-        [&]
-        {
-            server.services = 0;
-            server.on_service = [&]
-            {
-                if (server.services == 10)
-                    server.request_shutdown();
-            };
-            server.serve_forever(20ms);
-        });
+    support::check_lasts(200ms, [&] {
+        server.services = 0;
+        server.on_service = [&] {
+            if (server.services == 10)
+                server.request_shutdown();
+        };
+        server.serve_forever(20ms);
+    });
 }
 
 BOOST_AUTO_TEST_CASE(serves_the_actions_after_requests_at_any_interval)
@@ -236,8 +237,7 @@ BOOST_AUTO_TEST_CASE(an_interval_may_be_as_long_as_can_be_said)
 BOOST_AUTO_TEST_CASE(what_the_actions_throw_ends_the_loop_and_is_passed_on)
 {
     server.on_service = [] { throw std::runtime_error("of the actions"); };
-    BOOST_CHECK_EXCEPTION(
-        server.serve_forever(1ms), std::runtime_error, names("of the actions"));
+    BOOST_CHECK_EXCEPTION(server.serve_forever(1ms), std::runtime_error, names("of the actions"));
     server.on_service = nullptr;
     // Nobody waits for a loop that has ended so.
     server.shutdown();
@@ -280,8 +280,7 @@ BOOST_AUTO_TEST_CASE(knows_the_thread_of_its_loop)
 // An idle loop is not woken, and thus makes no system call.
 BOOST_AUTO_TEST_CASE(an_idle_loop_does_nothing)
 {
-    auto const switches = [](pid_t thread)
-    {
+    auto const switches = [](pid_t thread) {
         std::ifstream status("/proc/self/task/" + std::to_string(thread) + "/status");
         std::string line;
         while (std::getline(status, line) && !line.starts_with("voluntary_ctxt_switches"))
@@ -321,8 +320,7 @@ BOOST_AUTO_TEST_CASE(shutdown_waits_for_the_loop)
 {
     std::latch entered{1};
     std::latch leave{1};
-    server.on_request = [&]
-    {
+    server.on_request = [&] {
         entered.count_down();
         leave.wait();
     };
@@ -350,18 +348,15 @@ BOOST_AUTO_TEST_CASE(shutdown_by_a_request_or_an_action_does_not_wait_for_itself
 
     // A request that runs elsewhere.
     std::latch begin{1};
-    beside elsewhere(
-        [&]
-        {
-            active_request request(server);
-            request.enter(endpoint("192.0.2.1:1234"));
-            active_request::scope const current(&request);
-            begin.wait();
-            server.shutdown();
-        });
+    beside elsewhere([&] {
+        active_request request(server);
+        request.enter(endpoint("192.0.2.1:1234"));
+        active_request::scope const current(&request);
+        begin.wait();
+        server.shutdown();
+    });
     server.on_service = nullptr;
-    server.on_request = [&]
-    {
+    server.on_request = [&] {
         begin.count_down();
         elsewhere.get();
     };
@@ -440,12 +435,10 @@ BOOST_AUTO_TEST_CASE(waits_for_one_request_as_long_as_the_timeout)
 {
     server.timeout = 100ms;
     int n = 0;
-    support::check_lasts(100ms,
-        [&]
-        {
-            server.handle_request();
-            BOOST_TEST(server.timeouts == ++n);
-        });
+    support::check_lasts(100ms, [&] {
+        server.handle_request();
+        BOOST_TEST(server.timeouts == ++n);
+    });
     server.timeout = 0ms;
     server.handle_request();
     BOOST_TEST(server.timeouts == n + 1);
@@ -498,8 +491,7 @@ BOOST_AUTO_TEST_CASE(a_pause_grows_and_ends_when_a_place_is_free)
     using clock = std::chrono::steady_clock;
     std::vector<clock::time_point> tries;
     std::latch long_pause{1};
-    server.on_request = [&]
-    {
+    server.on_request = [&] {
         tries.push_back(clock::now());
         if (tries.size() == 7)
             long_pause.count_down();
@@ -605,6 +597,19 @@ BOOST_AUTO_TEST_CASE(closing_waits_for_requests_as_long_as_the_drain_timeout)
     BOOST_TEST(!request.aborted());
 }
 
+BOOST_AUTO_TEST_CASE(a_drain_timeout_may_be_as_long_as_can_be_said)
+{
+    server.drain_timeout = std::chrono::nanoseconds::max();
+    server.abort_timeout = std::chrono::nanoseconds::max();
+    active_request request(server);
+    request.enter(endpoint("192.0.2.1:1234"));
+    beside ender([&] { server.end_requests(); });
+    ender.wait_until_asleep();
+    BOOST_TEST(!request.aborted());
+    request.leave();
+    ender.get();
+}
+
 BOOST_AUTO_TEST_CASE(closing_does_not_wait_where_it_is_not_to_block)
 {
     server.block_on_close = false;
@@ -634,8 +639,7 @@ BOOST_AUTO_TEST_CASE(a_request_to_abort_ends_the_wait_for_requests)
 
 BOOST_AUTO_TEST_CASE(constructing_one_starts_nothing)
 {
-    auto const threads = []
-    {
+    auto const threads = [] {
         std::ifstream status("/proc/self/status");
         std::string line;
         while (std::getline(status, line) && !line.starts_with("Threads:"))

@@ -47,11 +47,10 @@ public:
     {
         for (;;)
         {
-            int const fd =
-                ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+            int const fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
             auto const& to = address();
-            ::connect(fd, static_cast<sockaddr const*>(to.data()),
-                static_cast<socklen_t>(to.size()));
+            ::connect(
+                fd, static_cast<sockaddr const*>(to.data()), static_cast<socklen_t>(to.size()));
             waiting_.emplace_back(fd);
             pollfd connected{fd, POLLOUT, 0};
             if (::poll(&connected, 1, 30) == 0)
@@ -118,12 +117,10 @@ BOOST_AUTO_TEST_CASE(reaches_a_unix_socket)
 BOOST_AUTO_TEST_CASE(names_the_endpoint_that_refuses)
 {
     auto const address = nobody();
-    BOOST_CHECK_EXCEPTION(connect(address), system_error,
-        [&](system_error const& e)
-        {
-            BOOST_TEST(e.code() == asio::error::connection_refused);
-            return std::string(e.what()).find(address.str()) != std::string::npos;
-        });
+    BOOST_CHECK_EXCEPTION(connect(address), system_error, [&](system_error const& e) {
+        BOOST_TEST(e.code() == asio::error::connection_refused);
+        return std::string(e.what()).find(address.str()) != std::string::npos;
+    });
     error_code ec;
     BOOST_TEST(!connect(address, {}, ec).is_open());
     BOOST_TEST(ec == asio::error::connection_refused);
@@ -139,17 +136,13 @@ BOOST_AUTO_TEST_CASE(refuses_no_endpoint_at_all)
 BOOST_AUTO_TEST_CASE(waits_no_longer_than_the_limit)
 {
     silent const server;
-    support::check_lasts(150ms,
-        [&]
-        {
-            BOOST_CHECK_EXCEPTION(connect(server.address(), 150ms), system_error,
-                [&](system_error const& e)
-                {
-                    BOOST_TEST(e.code() == asio::error::timed_out);
-                    return std::string(e.what()).find(server.address().str()) !=
-                        std::string::npos;
-                });
-        });
+    support::check_lasts(150ms, [&] {
+        BOOST_CHECK_EXCEPTION(
+            connect(server.address(), 150ms), system_error, [&](system_error const& e) {
+                BOOST_TEST(e.code() == asio::error::timed_out);
+                return std::string(e.what()).find(server.address().str()) != std::string::npos;
+            });
+    });
 }
 
 BOOST_AUTO_TEST_CASE(the_limit_is_of_the_connecting_alone)
@@ -157,13 +150,11 @@ BOOST_AUTO_TEST_CASE(the_limit_is_of_the_connecting_alone)
     support::listener l;
     auto s = connect(l.address(), 30ms);
     auto peer = l.accept();
-    beside reader(
-        [&]
-        {
-            std::string line;
-            s.read_line(line);
-            return line;
-        });
+    beside reader([&] {
+        std::string line;
+        s.read_line(line);
+        return line;
+    });
     reader.wait_until_asleep();
     ::poll(nullptr, 0, 60);
     peer.send("late\n");
@@ -174,23 +165,19 @@ BOOST_AUTO_TEST_CASE(signals_that_interrupt_are_not_seen)
 {
     support::counted_signal const storm(SIGUSR1);
     silent const server;
-    support::check_lasts(200ms,
-        [&]
-        {
-            beside connecting(
-                [&]
-                {
-                    error_code ec;
-                    connect(server.address(), 200ms, ec);
-                    return ec;
-                });
-            while (!connecting.is_done())
-            {
-                connecting.signal(SIGUSR1);
-                ::poll(nullptr, 0, 5);
-            }
-            BOOST_TEST(connecting.get() == asio::error::timed_out);
+    support::check_lasts(200ms, [&] {
+        beside connecting([&] {
+            error_code ec;
+            connect(server.address(), 200ms, ec);
+            return ec;
         });
+        while (!connecting.is_done())
+        {
+            connecting.signal(SIGUSR1);
+            ::poll(nullptr, 0, 5);
+        }
+        BOOST_TEST(connecting.get() == asio::error::timed_out);
+    });
 }
 
 // ---------------------------------------------------------------- within a request
@@ -201,8 +188,7 @@ BOOST_AUTO_TEST_CASE(an_abort_of_the_request_wakes_it)
     ready<tcp_server> server("127.0.0.1:0", [](stream&) {});
     active_request request(server);
     request.enter(endpoint("192.0.2.1:1234"));
-    auto const try_it = [&]
-    {
+    auto const try_it = [&] {
         active_request::scope const current(&request);
         error_code ec;
         connect(nobody_answers.address(), {}, ec);

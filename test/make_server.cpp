@@ -48,7 +48,8 @@ std::string answer_of(base_server& server)
 
 BOOST_AUTO_TEST_CASE(makes_a_server_that_listens)
 {
-    for (char const* const text : {"synchronous", "threading", "thread-pool", "forking", "coroutine"})
+    for (char const* const text :
+        {"synchronous", "threading", "thread-pool", "forking", "coroutine"})
     {
         BOOST_TEST_CONTEXT(text)
         {
@@ -68,9 +69,8 @@ BOOST_AUTO_TEST_CASE(puts_hooks_between_the_strategy_and_ready)
 BOOST_AUTO_TEST_CASE(applies_the_numbers)
 {
     strategy const choice("preforking:3/threading:7");
-    auto const made = with_strategy<tcp_server>(choice,
-        [&]<class Server>(std::type_identity<Server>)
-        {
+    auto const made =
+        with_strategy<tcp_server>(choice, [&]<class Server>(std::type_identity<Server>) {
             ready<Server> server(defer_activation, "127.0.0.1:0", answer);
             apply(server, choice);
             if constexpr (std::is_same_v<Server, preforking_mixin<threading_mixin<tcp_server>>>)

@@ -373,7 +373,7 @@ void aborts(served& server, interrupted& handler)
     BOOST_TEST(handler.ended_with.read() == aborted);
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read, cells, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read, cells_to_abort, where)
 {
     shared<interrupted> handler;
     served server(where, [&](stream& s) {
@@ -386,7 +386,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read, cells, where)
     aborts(server, *handler);
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read_of_the_standard_stream, cells, where)
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, an_abort_wakes_a_read_of_the_standard_stream, cells_to_abort, where)
 {
     shared<interrupted> handler;
     served server(where, [&](stream& s) {
@@ -398,7 +399,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read_of_the_standard_strea
     aborts(server, *handler);
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_write, cells, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_write, cells_to_abort, where)
 {
     shared<interrupted> handler;
     served server(where, [&](stream& s) { handler->watch([&] { s.send_all(a_lot); }); });
@@ -409,7 +410,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_write, cells, where)
     aborts(server, *handler);
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read_from_another_server, cells, where)
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, an_abort_wakes_a_read_from_another_server, cells_to_abort, where)
 {
     shared<interrupted> handler;
     served upstream(cell_of("threading"), [](stream& s) { hear_all(s); });
@@ -425,7 +427,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read_from_another_server, 
     aborts(server, *handler);
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_connect, cells, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_connect, cells_to_abort, where)
 {
     // A listener that is full and never accepts leaves a connect waiting.
     socketserver::ready<socketserver::tcp_server> full(
@@ -446,8 +448,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_connect, cells, where)
 
 // ---------------------------------------------------------------- the way down
 
-BOOST_DATA_TEST_CASE_F(
-    nothing_left, server_close_with_an_idle_client_ends_within_the_drain_timeout, cells, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, server_close_with_an_idle_client_ends_within_the_drain_timeout,
+    cells_to_abort, where)
 {
     settings set;
     set.drain_timeout = 200ms;
@@ -516,7 +518,7 @@ void read_whatever_happens(stream& s, long times)
 }
 
 BOOST_DATA_TEST_CASE_F(
-    nothing_left, a_handler_that_ignores_some_errors_ends_with_its_abort, cells, where)
+    nothing_left, a_handler_that_ignores_some_errors_ends_with_its_abort, cells_to_abort, where)
 {
     shared<gate> begun;
     served server(where, [&](stream& s) {
@@ -529,8 +531,8 @@ BOOST_DATA_TEST_CASE_F(
     BOOST_TEST(duration_of([&] { server.end_at_once(); }) < patience / 2);
 }
 
-BOOST_DATA_TEST_CASE_F(
-    nothing_left, a_handler_that_ignores_all_errors_does_not_outlive_its_abort, cells, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_that_ignores_all_errors_does_not_outlive_its_abort,
+    cells_to_abort, where)
 {
     settings set;
     set.drain_timeout = 50ms;

@@ -55,8 +55,7 @@ struct request
         factory.make()->run(stream, client_address, server);
     }
 
-    std::shared_ptr<memory_transport::record> record =
-        std::make_shared<memory_transport::record>();
+    std::shared_ptr<memory_transport::record> record = std::make_shared<memory_transport::record>();
     socketserver::stream stream;
     ready<tcp_server> server{defer_activation, "127.0.0.1:0", [](socketserver::stream&) {}};
 };
@@ -192,12 +191,10 @@ BOOST_AUTO_TEST_CASE(makes_handlers_in_many_threads_at_once)
     handler_factory<stream> const factory = handler<speaker>("text "s, 1);
     std::vector<std::jthread> threads;
     for (int i = 0; i < 4; ++i)
-        threads.emplace_back(
-            [&]
-            {
-                for (int n = 0; n < 200; ++n)
-                    factory.make();
-            });
+        threads.emplace_back([&] {
+            for (int n = 0; n < 200; ++n)
+                factory.make();
+        });
 }
 
 BOOST_AUTO_TEST_CASE(handles_by_a_callable_of_either_form)
@@ -378,15 +375,13 @@ BOOST_AUTO_TEST_CASE(the_deadline_begins_with_the_request)
                 request().read_some(asio::buffer(&c, 1));
         }
     };
-    support::check_lasts(100ms,
-        []
-        {
-            support::connected c;
-            ready<tcp_server> server(defer_activation, "127.0.0.1:0", [](stream&) {});
-            auto const h = handler_factory<stream>(handler<bounded>).make();
-            BOOST_CHECK_EXCEPTION(h->run(c.stream, endpoint("192.0.2.1:1234"), server),
-                system_error, [](auto const& e) { return e.code() == asio::error::timed_out; });
-        });
+    support::check_lasts(100ms, [] {
+        support::connected c;
+        ready<tcp_server> server(defer_activation, "127.0.0.1:0", [](stream&) {});
+        auto const h = handler_factory<stream>(handler<bounded>).make();
+        BOOST_CHECK_EXCEPTION(h->run(c.stream, endpoint("192.0.2.1:1234"), server), system_error,
+            [](auto const& e) { return e.code() == asio::error::timed_out; });
+    });
 }
 
 BOOST_AUTO_TEST_CASE(the_buffer_sizes_are_applied)
@@ -458,12 +453,10 @@ BOOST_AUTO_TEST_CASE(the_connection_may_be_closed_or_taken_away)
 
     request b;
     stream kept;
-    b.run(
-        [&](stream& s)
-        {
-            s.wfile() << "held back";
-            kept = std::move(s);
-        });
+    b.run([&](stream& s) {
+        s.wfile() << "held back";
+        kept = std::move(s);
+    });
     BOOST_TEST(!b.record->closed);
     kept.wfile() << std::flush;
     BOOST_TEST(b.record->output == "held back");

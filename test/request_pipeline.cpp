@@ -54,12 +54,10 @@ public:
     std::shared_ptr<memory_transport::record> connect(std::string input = {})
     {
         auto record = std::make_shared<memory_transport::record>();
-        will(
-            [input, record]
-            {
-                return accepted{stream(std::make_unique<memory_transport>(input, record)),
-                    endpoint("192.0.2.1:1234")};
-            });
+        will([input, record] {
+            return accepted{stream(std::make_unique<memory_transport>(input, record)),
+                endpoint("192.0.2.1:1234")};
+        });
         return record;
     }
 
@@ -139,12 +137,10 @@ public:
     // Runs the loop until every client was served.
     void serve_all()
     {
-        will(
-            [this]
-            {
-                request_shutdown();
-                return std::nullopt;
-            });
+        will([this] {
+            request_shutdown();
+            return std::nullopt;
+        });
         serve_forever(1h);
     }
 
@@ -207,8 +203,7 @@ BOOST_FIXTURE_TEST_SUITE(pipeline, fixture)
 BOOST_AUTO_TEST_CASE(calls_its_hooks_in_the_order_of_python)
 {
     auto const client = server.connect();
-    server.on_handle = [&](stream& s)
-    {
+    server.on_handle = [&](stream& s) {
         server.hooks += "handle ";
         s.wfile() << "served";
     };
@@ -231,8 +226,7 @@ BOOST_AUTO_TEST_CASE(what_is_not_verified_is_shut_down)
 
 BOOST_AUTO_TEST_CASE(what_a_handler_throws_goes_to_handle_error)
 {
-    server.on_handle = [](stream& s)
-    {
+    server.on_handle = [](stream& s) {
         s.wfile() << "begun";
         throw std::runtime_error("of the handler");
     };
@@ -339,8 +333,7 @@ BOOST_DATA_TEST_CASE_F(fixture, a_peer_that_went_away_is_not_worth_more_than_deb
 
 BOOST_AUTO_TEST_CASE(the_end_of_the_peer_is_not_worth_more_than_debug)
 {
-    server.on_handle = [](stream& s)
-    {
+    server.on_handle = [](stream& s) {
         char c;
         s.read_some(boost::asio::buffer(&c, 1));
     };
@@ -352,8 +345,9 @@ BOOST_AUTO_TEST_CASE(the_end_of_the_peer_is_not_worth_more_than_debug)
 
 BOOST_AUTO_TEST_CASE(a_time_limit_is_worth_a_line_and_no_error)
 {
-    server.on_handle = [](stream&)
-    { throw system_error(make_error_code(boost::asio::error::timed_out), "receive"); };
+    server.on_handle = [](stream&) {
+        throw system_error(make_error_code(boost::asio::error::timed_out), "receive");
+    };
     server.connect();
     server.serve_all();
     BOOST_TEST(log.count("info: 192.0.2.1:1234: receive") == 1u);
@@ -365,8 +359,9 @@ BOOST_DATA_TEST_CASE_F(fixture, after_these_errors_the_next_request_is_taken_at_
     data::make({EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH,
         ENONET, ENOPROTOOPT, EOPNOTSUPP}))
 {
-    server.will([code = sample]() -> std::optional<notebook::accepted>
-        { throw system_error(code, boost::system::system_category(), "accept"); });
+    server.will([code = sample]() -> std::optional<notebook::accepted> {
+        throw system_error(code, boost::system::system_category(), "accept");
+    });
     auto const client = server.connect();
     server.serve_all();
     BOOST_TEST(client->output == "served");
@@ -378,27 +373,28 @@ BOOST_DATA_TEST_CASE_F(fixture, after_these_errors_the_loop_pauses_and_says_so_o
     data::make({EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, EFAULT, 4711}))
 {
     for (int i = 0; i < 3; ++i)
-        server.will([code = sample]() -> std::optional<notebook::accepted>
-            { throw system_error(code, boost::system::system_category(), "accept"); });
+        server.will([code = sample]() -> std::optional<notebook::accepted> {
+            throw system_error(code, boost::system::system_category(), "accept");
+        });
     auto const client = server.connect();
     server.serve_all();
     BOOST_TEST(client->output == "served");
     BOOST_TEST(log.count("warning: ") == 1u);
-    BOOST_TEST(log.count("accept: " + error_code(sample, boost::system::system_category()).message()) == 1u);
+    BOOST_TEST(log.count("accept: " +
+                         error_code(sample, boost::system::system_category()).message()) == 1u);
     for (std::size_t i = 0; i < 3; ++i)
         BOOST_TEST((server.tries.at(i + 1) - server.tries.at(i) >= 5ms * (1 << i)), i);
 }
 
 BOOST_DATA_TEST_CASE_F(fixture, after_anything_else_the_loop_pauses_too, data::xrange(3))
 {
-    server.will([what = sample]() -> std::optional<notebook::accepted>
-        {
-            if (what == 0)
-                throw std::runtime_error("unheard of");
-            if (what == 1)
-                throw system_error(make_error_code(boost::asio::error::not_found), "unheard of");
-            throw "unheard of";
-        });
+    server.will([what = sample]() -> std::optional<notebook::accepted> {
+        if (what == 0)
+            throw std::runtime_error("unheard of");
+        if (what == 1)
+            throw system_error(make_error_code(boost::asio::error::not_found), "unheard of");
+        throw "unheard of";
+    });
     auto const client = server.connect();
     server.serve_all();
     BOOST_TEST(client->output == "served");
@@ -406,11 +402,61 @@ BOOST_DATA_TEST_CASE_F(fixture, after_anything_else_the_loop_pauses_too, data::x
     BOOST_TEST((server.tries.at(1) - server.tries.at(0) >= 5ms));
 }
 
-BOOST_DATA_TEST_CASE_F(fixture, after_these_errors_the_loop_is_over,
-    data::make({EBADF, EINVAL, ENOTSOCK}))
+// ---------------------------------------------------------------- what cannot be served yet
+
+BOOST_AUTO_TEST_CASE(a_request_that_cannot_be_served_yet_is_kept_and_tried_again)
 {
-    server.will([code = sample]() -> std::optional<notebook::accepted>
-        { throw system_error(code, boost::system::system_category(), "accept"); });
+    auto const first = server.connect();
+    auto const second = server.connect();
+    int refusals = 3;
+    server.throws_in = "process ";
+    server.throw_it = [&] {
+        if (refusals-- <= 0)
+            return;
+        BOOST_TEST(!first->closed);
+        throw try_again_later("no more of anything");
+    };
+    server.serve_all();
+    BOOST_TEST(first->output == "served");
+    BOOST_TEST(second->output == "served");
+    // It is verified once, and no other is taken meanwhile.
+    BOOST_TEST(server.hooks == "get verify process process process process finish shutdown close "
+                               "get verify process finish shutdown close get ");
+    BOOST_TEST(log.count("warning: ") == 1u);
+    BOOST_TEST(log.count("no more of anything") == 1u);
+    BOOST_TEST((server.tries.at(1) - server.tries.at(0) >= 5ms + 10ms + 20ms));
+}
+
+BOOST_AUTO_TEST_CASE(handle_request_tries_again_when_called_again)
+{
+    auto const client = server.connect();
+    server.throws_in = "process ";
+    server.throw_it = [] { throw try_again_later("no more of anything"); };
+    server.handle_request();
+    BOOST_TEST(!client->closed);
+    server.throws_in.clear();
+    server.handle_request();
+    BOOST_TEST(client->output == "served");
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_served_before_the_end_is_closed)
+{
+    auto const client = server.connect();
+    server.throws_in = "process ";
+    server.throw_it = [] { throw try_again_later("no more of anything"); };
+    server.handle_request();
+    server.server_close();
+    BOOST_TEST(client->closed);
+    BOOST_TEST(client->output == "");
+    BOOST_TEST(log.count("warning: 192.0.2.1:1234: closed") == 1u);
+}
+
+BOOST_DATA_TEST_CASE_F(
+    fixture, after_these_errors_the_loop_is_over, data::make({EBADF, EINVAL, ENOTSOCK}))
+{
+    server.will([code = sample]() -> std::optional<notebook::accepted> {
+        throw system_error(code, boost::system::system_category(), "accept");
+    });
     BOOST_CHECK_EXCEPTION(server.serve_forever(1h), system_error,
         [code = sample](system_error const& e) { return e.code().value() == code; });
     // Nobody waits for it any more.

@@ -18,6 +18,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <istream>
+#include <mutex>
 #include <ostream>
 #include <stdexcept>
 #include <string>
@@ -157,19 +158,30 @@ public:
 
     void finish_request(stream& request, endpoint const& client_address) override
     {
-        client_ = &request;
+        is_client(&request);
         Server::finish_request(request, client_address);
+        is_client(nullptr);
     }
 
     void server_stopping() override
     {
-        if (auto* const client = client_.load())
-            client->try_send("goodbye\n");
+        {
+            std::lock_guard const lock(mutex_);
+            if (client_)
+                client_->try_send("goodbye\n");
+        }
         Server::server_stopping();
     }
 
 private:
-    std::atomic<stream*> client_{nullptr};
+    void is_client(stream* client)
+    {
+        std::lock_guard const lock(mutex_);
+        client_ = client;
+    }
+
+    std::mutex mutex_;
+    stream* client_ = nullptr;
 };
 
 using polite_ones = boost::mp11::mp_list<ready<threading_mixin<polite<tcp_server>>>,

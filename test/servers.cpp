@@ -18,7 +18,6 @@ using all = boost::mp11::mp_list<synchronous_tcp_server, threading_tcp_server,
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(is_one_name_for_a_server_that_serves, Server, all)
 {
-    support::served<Server> server(
-        "127.0.0.1:0", [](stream& s) { s.send_all("hello\n"); });
+    support::served<Server> server("127.0.0.1:0", [](stream& s) { s.send_all("hello\n"); });
     BOOST_TEST(server.connect().all() == "hello\n");
 }

@@ -231,7 +231,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, an_idle_limit_ends_a_handshake, cells, wher
         server.seen().last_error.read() == make_error_code(asio::error::timed_out).message());
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_an_encrypted_read, cells, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_an_encrypted_read, cells_to_abort, where)
 {
     auto context = made_once::one().for_server();
     served server(where, encrypted_echo(context));

@@ -54,11 +54,10 @@ BOOST_DATA_TEST_CASE(refuses_what_is_none_and_says_what_is_possible,
         "threading/preforking", "/", ":", "threading/"}),
     text)
 {
-    BOOST_CHECK_EXCEPTION(strategy(std::string(text)), std::invalid_argument,
-        [&](std::invalid_argument const& e)
-        {
+    BOOST_CHECK_EXCEPTION(
+        strategy(std::string(text)), std::invalid_argument, [&](std::invalid_argument const& e) {
             std::string const what = e.what();
             return what.find('"' + std::string(text) + '"') != what.npos &&
-                what.find("thread-pool[:N]") != what.npos;
+                   what.find("thread-pool[:N]") != what.npos;
         });
 }

@@ -1059,7 +1059,6 @@ BOOST_DATA_TEST_CASE(what_is_pending_is_sent_before_anything_that_waits, data::x
     s.wfile() << "pending";
     BOOST_TEST(record->output == "");
     std::string line;
-    error_code ec;
     switch (sample)
     {
     case 0:

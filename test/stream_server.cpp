@@ -78,9 +78,8 @@ bool has_ipv6()
 {
     int const fd = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
     endpoint const loopback("[::1]:0");
-    bool const has = fd >= 0 &&
-        ::bind(fd, static_cast<sockaddr const*>(loopback.data()),
-            static_cast<socklen_t>(loopback.size())) == 0;
+    bool const has = fd >= 0 && ::bind(fd, static_cast<sockaddr const*>(loopback.data()),
+                                    static_cast<socklen_t>(loopback.size())) == 0;
     ::close(fd);
     return has;
 }
@@ -158,18 +157,18 @@ BOOST_AUTO_TEST_CASE(names_the_address_that_is_taken)
     support::no_descriptor_left const nothing;
     synchronous const first("127.0.0.1:0", echo);
     auto const taken = first.server_address();
-    BOOST_CHECK_EXCEPTION(synchronous(taken, echo), system_error,
-        [&](system_error const& e)
-        {
-            BOOST_TEST(e.code() == asio::error::address_in_use);
-            return std::string(e.what()).find(taken.str()) != std::string::npos;
-        });
+    BOOST_CHECK_EXCEPTION(synchronous(taken, echo), system_error, [&](system_error const& e) {
+        BOOST_TEST(e.code() == asio::error::address_in_use);
+        return std::string(e.what()).find(taken.str()) != std::string::npos;
+    });
 }
 
 BOOST_AUTO_TEST_CASE(refuses_what_is_no_address_of_tcp)
 {
-    BOOST_CHECK_EXCEPTION(synchronous("unix:@name", echo), std::invalid_argument,
-        [](auto const& e) { return std::string(e.what()).find("unix:@name") != std::string::npos; });
+    BOOST_CHECK_EXCEPTION(
+        synchronous("unix:@name", echo), std::invalid_argument, [](auto const& e) {
+            return std::string(e.what()).find("unix:@name") != std::string::npos;
+        });
     BOOST_CHECK_THROW(synchronous(endpoint(), echo), std::invalid_argument);
 }
 
@@ -181,8 +180,8 @@ BOOST_AUTO_TEST_CASE(serves_ipv4_clients_at_every_interface)
     BOOST_TEST(c.line().starts_with("127.0.0.1:"));
 }
 
-BOOST_AUTO_TEST_CASE(serves_both_families_at_one_dual_stack_socket,
-    *boost::unit_test::precondition(with_ipv6))
+BOOST_AUTO_TEST_CASE(
+    serves_both_families_at_one_dual_stack_socket, *boost::unit_test::precondition(with_ipv6))
 {
     served<synchronous> server(":0", tell_the_client);
     auto const port = server->server_address().port();
@@ -311,13 +310,11 @@ BOOST_AUTO_TEST_CASE(an_announced_client_that_is_gone_does_not_block_the_loop)
 BOOST_AUTO_TEST_CASE(a_reply_reaches_a_client_that_had_more_to_say)
 {
     std::string const reply(1 << 20, 'r');
-    served<synchronous> server("127.0.0.1:0",
-        [&](stream& s)
-        {
-            std::string line;
-            s.read_line(line);
-            s.send_all(reply);
-        });
+    served<synchronous> server("127.0.0.1:0", [&](stream& s) {
+        std::string line;
+        s.read_line(line);
+        s.send_all(reply);
+    });
     for (int i = 0; i < 5; ++i)
     {
         auto c = server.connect();
@@ -424,8 +421,7 @@ BOOST_AUTO_TEST_CASE(out_of_descriptors_it_neither_spins_nor_loses_a_client,
     for (; served < room; ++served)
         BOOST_TEST(clients.at(served).line() == "hello");
     BOOST_TEST(log.wait_for("warning: "));
-    auto const used = [&]
-    {
+    auto const used = [&] {
         timespec t{};
         ::clock_gettime(clock, &t);
         return t.tv_sec * 1s + t.tv_nsec * 1ns;

@@ -85,8 +85,7 @@ BOOST_AUTO_TEST_CASE(time_limits_end_at_the_earlier_of_both)
 
     auto const before = clock::now();
     limits.idle = 1h;
-    auto const in_an_hour = [&]
-    {
+    auto const in_an_hour = [&] {
         auto const until = limits.until();
         return until >= before + 1h && until <= clock::now() + 1h;
     };
@@ -139,14 +138,12 @@ BOOST_AUTO_TEST_CASE(an_interrupt_wakes_and_is_remembered)
     auto own = std::make_unique<deaf>(sent);
     auto& bytes = *own;
     stream s(std::move(own));
-    support::beside reader(
-        [&]
-        {
-            char c;
-            error_code ec;
-            s.read_some(boost::asio::buffer(&c, 1), ec);
-            return ec;
-        });
+    support::beside reader([&] {
+        char c;
+        error_code ec;
+        s.read_some(boost::asio::buffer(&c, 1), ec);
+        return ec;
+    });
     bytes.waits.wait();
     BOOST_TEST(!bytes.interrupted());
     s.abort();

@@ -246,6 +246,12 @@ protected:
     */
     virtual bool take_request() = 0;
 
+    /** Return whether a request was taken that could not be served yet. */
+    virtual bool has_kept_request() const noexcept { return false; }
+
+    /** Close the request that could not be served yet, if there is one. */
+    virtual void drop_kept_request() noexcept {}
+
     /** Return whether the strategy has room for one more request.
 
         While it has not, the loop leaves requests in the kernel's queue. Called by the loop's
@@ -358,6 +364,7 @@ private:
     void loop_ended() noexcept;
     bool wait_turn(loop_wait& wait, bool listening, clock::time_point until);
     bool may_take(clock::time_point& until);
+    void end_listening() noexcept;
     void say(log_severity severity, char const* what, char const* why = nullptr) const noexcept;
     bool is_part_of_serving() const noexcept;
     void request_worker_stop() noexcept;

@@ -13,10 +13,22 @@
 #include <socketserver/stream.hpp>
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 
 namespace socketserver {
+
+/** Thrown by a strategy that can have no thread, process or coroutine for a request now.
+
+    See @ref request_pipeline::process_request.
+*/
+class SOCKETSERVER_DECL try_again_later : public std::runtime_error
+{
+public:
+    using std::runtime_error::runtime_error;
+};
 
 /** The way of a request through a server, step by step.
 
@@ -79,6 +91,9 @@ public:
 
         @param request The request.
         @param client_address Who asked.
+        @throws try_again_later There is nothing to run the request with now; it is as it was. The
+        loop keeps it, takes no other meanwhile, and calls this again after a while. What else is
+        thrown goes to @ref handle_error.
     */
     virtual void process_request(Request& request, endpoint const& client_address);
 
@@ -132,13 +147,16 @@ protected:
     */
     bool take_request() final;
 
-    /** Take a request out of the loop, to be run elsewhere.
+    /** Take a request out of the loop, to be run elsewhere by @ref run_request.
 
         @param request The request; moved from.
         @param client_address Who asked.
-        @return What runs it by @ref run_request. The server waits for it from now on.
+        @param start Takes what runs the request; the server waits for it from now on. If it throws
+        it must not have taken it.
+        @throws try_again_later `start` has thrown; `request` is as it was.
     */
-    std::unique_ptr<active_request> hand_over(Request& request, endpoint const& client_address);
+    void hand_over(Request& request, endpoint const& client_address,
+        std::function<void(std::unique_ptr<active_request>&&)> const& start);
 
     /** Leave a request alone when the loop's own is aborted, because another process gets it.
 
@@ -163,11 +181,15 @@ protected:
 private:
     class handed_over;
 
+    bool has_kept_request() const noexcept final { return kept_.has_value(); }
+    void drop_kept_request() noexcept final;
+    void serve_request(accepted& taken, bool is_verified);
     void contain_error(Request& request, endpoint const& client_address, std::exception_ptr error);
     void contain_shutdown(Request& request, endpoint const& client_address);
     bool get_request_failed(std::exception_ptr error);
 
     handler_factory<Request> handlers_;
+    std::optional<accepted> kept_;
 };
 
 extern template class SOCKETSERVER_DECL request_pipeline<stream>;

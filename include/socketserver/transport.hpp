@@ -6,10 +6,12 @@
 #define SOCKETSERVER_TRANSPORT_HPP
 
 #include <socketserver/config.hpp>
+#include <socketserver/time_after.hpp>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstddef>
@@ -48,14 +50,8 @@ struct time_limits
     */
     clock::time_point until() const noexcept
     {
-        auto end = deadline.value_or(clock::time_point::max());
-        if (idle)
-        {
-            auto const now = clock::now();
-            if (*idle < end - now)
-                end = now + std::chrono::duration_cast<clock::duration>(*idle);
-        }
-        return end;
+        auto const end = deadline.value_or(clock::time_point::max());
+        return idle ? std::min(end, time_after(*idle)) : end;
     }
 };
 

@@ -11,6 +11,5 @@ struct no_handler
 
 int main()
 {
-    socketserver::threading_tcp_server server(
-        "127.0.0.1:0", socketserver::handler<no_handler>);
+    socketserver::threading_tcp_server server("127.0.0.1:0", socketserver::handler<no_handler>);
 }

@@ -6,6 +6,7 @@
 
 #define BOOST_TEST_MODULE forking_mixin
 
+#include "support/logged.hpp"
 #include "support/matrix_cells.hpp"
 
 #include <socketserver/log.hpp>
@@ -257,9 +258,10 @@ BOOST_FIXTURE_TEST_CASE(a_child_leaves_without_the_programs_goodbyes, nothing_le
     BOOST_TEST(*goodbyes == 0);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_request_that_gets_no_process_is_reported, nothing_left)
+BOOST_FIXTURE_TEST_CASE(a_request_that_gets_no_process_waits_until_there_is_one, nothing_left)
 {
     process whole([] {
+        support::logged log;
         served_as<forking> server(echo);
         // The limit does not bind the superuser.
         rlimit none{};
@@ -269,14 +271,14 @@ BOOST_FIXTURE_TEST_CASE(a_request_that_gets_no_process_is_reported, nothing_left
         if (::geteuid() == 0 && ::setresuid(65534, 65534, 65534) != 0)
             throw std::runtime_error("setresuid");
         ::setrlimit(RLIMIT_NPROC, &none);
-        {
-            auto client = server.client();
-            if (hear(client) != the_end || !server.seen().error_seen.wait())
-                throw std::runtime_error("served all the same");
-        }
+        auto first = server.client();
+        auto second = server.client();
+        say(first, "now?");
+        say(second, "now?");
+        if (!eventually([&] { return log.count("cannot take requests for now") == 1; }))
+            throw std::runtime_error("not said");
         ::setrlimit(RLIMIT_NPROC, &some);
-        auto client = server.client();
-        if (ask(client, "and now?") != "and now?")
+        if (hear(first) != "now?" || hear(second) != "now?")
             throw std::runtime_error("not served later");
     });
     BOOST_TEST(whole.wait() == 0, whole.errors());

@@ -10,12 +10,14 @@
 
 #include <socketserver/log.hpp>
 #include <socketserver/strategy/coroutine_mixin.hpp>
+#include <socketserver/strategy/forking_mixin.hpp>
 #include <socketserver/strategy/threading_mixin.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
 #include <csignal>
+#include <fstream>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -216,6 +218,29 @@ BOOST_FIXTURE_TEST_CASE(workers_outlive_their_parent_no_longer_than_their_reques
     BOOST_CHECK_THROW(client_stream{address}, boost::system::system_error);
 }
 
+BOOST_FIXTURE_TEST_CASE(the_children_of_a_worker_do_not_outlive_it, nothing_left)
+{
+    served_as<preforking_mixin<socketserver::forking_mixin<tcp_server>>> server(
+        tells_its_process, two);
+    auto client = server.client();
+    auto const child = std::stoi(hear(client));
+    auto const workers = server->active_workers();
+    auto const parent = [](int pid) {
+        std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+        int number = 0;
+        std::string name;
+        char state = 0;
+        int result = 0;
+        stat >> number >> name >> state >> result;
+        return result;
+    };
+    auto const its_worker = parent(child);
+    BOOST_REQUIRE(std::find(workers.begin(), workers.end(), its_worker) != workers.end());
+    ::kill(its_worker, SIGKILL);
+    BOOST_TEST(eventually([&] { return !is_alive(child); }));
+    BOOST_TEST(hear(client) == the_end);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_hook_that_throws_costs_its_worker_alone, nothing_left)
 {
     class throws_once : public tcp_server
@@ -243,7 +268,7 @@ BOOST_FIXTURE_TEST_CASE(a_hook_that_throws_costs_its_worker_alone, nothing_left)
         auto client = server.client();
         BOOST_TEST(ask(client, "hello") == "hello");
     }
-    BOOST_TEST(*turns > 3);
+    BOOST_TEST(eventually([&] { return *turns > 3; }));
     BOOST_TEST(has_workers(server, 2));
 }
 

@@ -6,6 +6,7 @@
 
 #define BOOST_TEST_MODULE threading_mixin
 
+#include "support/logged.hpp"
 #include "support/matrix_cells.hpp"
 #include "support/matrix_threads.hpp"
 
@@ -132,17 +133,22 @@ BOOST_FIXTURE_TEST_CASE(requests_wait_where_the_system_refuses_a_thread, nothing
     BOOST_TEST(server.seen().errors == 0);
 }
 
-BOOST_FIXTURE_TEST_CASE(a_request_that_gets_no_thread_at_all_is_reported, nothing_left)
+BOOST_FIXTURE_TEST_CASE(a_request_that_gets_no_thread_at_all_waits_until_there_is_one, nothing_left)
 {
+    support::logged log;
     served_as<threading> server(echo);
-    {
+    auto [first, second] = [&] {
         no_more_threads const none;
-        auto client = server.client();
-        BOOST_TEST(hear(client) == the_end);
-        BOOST_TEST(server.seen().error_seen.wait());
-    }
-    auto client = server.client();
-    BOOST_TEST(ask(client, "and now?") == "and now?");
+        auto clients = std::pair(server.client(), server.client());
+        say(clients.first, "now?");
+        say(clients.second, "now?");
+        BOOST_TEST(eventually([&] { return log.count("cannot take requests for now") == 1; }));
+        BOOST_TEST(is_silent(clients.first));
+        return clients;
+    }();
+    BOOST_TEST(hear(first) == "now?");
+    BOOST_TEST(hear(second) == "now?");
+    BOOST_TEST(server.seen().errors == 0);
 }
 
 BOOST_FIXTURE_TEST_CASE(handle_request_runs_it_in_a_thread, nothing_left)

@@ -51,13 +51,11 @@ public:
     explicit beside(F f)
         : task_(std::move(f))
         , result_(task_.get_future())
-        , thread_(
-              [this]
-              {
-                  id_ = ::gettid();
-                  id_.notify_all();
-                  task_();
-              })
+        , thread_([this] {
+            id_ = ::gettid();
+            id_.notify_all();
+            task_();
+        })
     {
     }
 

@@ -144,7 +144,7 @@ public:
     {
         char c;
         return ahead_.empty() && ::recv(descriptor_, &c, 1, MSG_PEEK | MSG_DONTWAIT) < 0 &&
-            errno == EAGAIN;
+               errno == EAGAIN;
     }
 
 private:

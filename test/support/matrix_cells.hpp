@@ -7,6 +7,7 @@
 
 #include "matrix_process.hpp"
 #include "matrix_shared.hpp"
+#include "sanitizer.hpp"
 
 #include <socketserver/connect.hpp>
 #include <socketserver/make_server.hpp>
@@ -202,6 +203,17 @@ inline std::vector<cell> cells_with(std::size_t at_once)
 inline auto const cells = cells_with(1);
 inline auto const cells_of_several = cells_with(2);
 
+/** The cells without those that ThreadSanitizer could not abort: it keeps back a signal that comes
+    right after another, until the call returns that the first one has interrupted. */
+inline auto const cells_to_abort = [] {
+    auto result = cells;
+#if defined(SOCKETSERVER_TEST_TSAN)
+    std::erase_if(
+        result, [](cell const& c) { return std::string_view(c.strategy.text) == "preforking:2"; });
+#endif
+    return result;
+}();
+
 /** A cell of the first transport, for tests of one strategy. */
 inline cell cell_of(char const* text)
 {
@@ -300,10 +312,10 @@ protected:
     served(Make const& make, base_server::duration poll_interval)
         : server_(make(*seen_))
         , address_(server_->server_address())
-        , loop_([this, poll_interval] {
+        , loop_([this, &server = *server_, poll_interval] {
             try
             {
-                server_->serve_forever(poll_interval);
+                server.serve_forever(poll_interval);
             }
             catch (...)
             {
@@ -314,7 +326,7 @@ protected:
     }
 
 private:
-    shared<observations> seen_;
+    shared<observations> seen_{};
     std::unique_ptr<base_server> server_;
     endpoint address_;
     std::string loop_error_;
@@ -410,15 +422,10 @@ inline void echo(stream& s)
 
 // ---------------------------------------------------------------- what is made on first use
 
-/** Makes the descriptors and threads that a process makes once and keeps. */
+/** Makes the descriptors that a process makes once and keeps. */
 struct first_use
 {
-    first_use()
-    {
-        socketserver::ready<socketserver::tcp_server> const server("127.0.0.1:0", echo);
-        // With the first thread, ThreadSanitizer starts one of its own.
-        std::thread([] {}).join();
-    }
+    first_use() { socketserver::ready<socketserver::tcp_server> const server("127.0.0.1:0", echo); }
 };
 
 } // namespace matrix

@@ -5,21 +5,11 @@
 #ifndef SOCKETSERVER_TEST_SUPPORT_MATRIX_MEMORY_HPP
 #define SOCKETSERVER_TEST_SUPPORT_MATRIX_MEMORY_HPP
 
+#include "sanitizer.hpp"
+
 #include <cstddef>
 #include <fstream>
 #include <limits>
-
-#if defined(__has_feature)
-#    if __has_feature(address_sanitizer)
-#        define SOCKETSERVER_TEST_ASAN
-#    elif __has_feature(thread_sanitizer)
-#        define SOCKETSERVER_TEST_TSAN
-#    endif
-#elif defined(__SANITIZE_ADDRESS__)
-#    define SOCKETSERVER_TEST_ASAN
-#elif defined(__SANITIZE_THREAD__)
-#    define SOCKETSERVER_TEST_TSAN
-#endif
 
 #if defined(SOCKETSERVER_TEST_ASAN) || defined(SOCKETSERVER_TEST_TSAN)
 // As in a header that gcc does not have.

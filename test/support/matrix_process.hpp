@@ -24,6 +24,7 @@
 #include <string>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -90,7 +91,7 @@ class nothing_left
 public:
     nothing_left()
         : descriptors_(descriptors_of())
-        , threads_(threads_of())
+        , threads_(threads_of_the_process())
         , children_(children())
     {
     }
@@ -110,6 +111,14 @@ public:
     }
 
 private:
+    // With the first thread, ThreadSanitizer starts one of its own, which stays.
+    static std::size_t threads_of_the_process()
+    {
+        static bool const started = (std::thread([] {}).join(), true);
+        static_cast<void>(started);
+        return threads_of();
+    }
+
     std::map<int, std::string> descriptors_;
     std::size_t threads_;
     std::vector<pid_t> children_;

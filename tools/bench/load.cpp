@@ -83,8 +83,7 @@ int main(int argc, char** argv)
         socketserver::endpoint const server(address);
         bool const messages = given.count("messages") != 0;
         std::atomic<std::size_t> left(count);
-        auto const take = [&left]
-        {
+        auto const take = [&left] {
             auto n = left.load();
             while (n != 0 && !left.compare_exchange_weak(n, n - 1))
             {
@@ -93,21 +92,19 @@ int main(int argc, char** argv)
         };
         std::vector<std::jthread> clients;
         for (std::size_t i = 0; i < at_once; ++i)
-            clients.emplace_back(
-                [&]
+            clients.emplace_back([&] {
+                int fd = messages ? open_connection(server) : -1;
+                while (take())
                 {
-                    int fd = messages ? open_connection(server) : -1;
-                    while (take())
-                    {
-                        if (!messages)
-                            fd = open_connection(server);
-                        exchange_message(fd);
-                        if (!messages)
-                            ::close(fd);
-                    }
-                    if (messages)
+                    if (!messages)
+                        fd = open_connection(server);
+                    exchange_message(fd);
+                    if (!messages)
                         ::close(fd);
-                });
+                }
+                if (messages)
+                    ::close(fd);
+            });
         return EXIT_SUCCESS;
     }
     catch (std::exception const& e)

@@ -50,8 +50,8 @@ int run(arguments given)
     }
     if (name == "--version")
     {
-        std::cout << "socketserver " SOCKETSERVER_VERSION_TEXT ", Boost " << BOOST_VERSION / 100000 << '.'
-                  << BOOST_VERSION / 100 % 1000 << '\n';
+        std::cout << "socketserver " SOCKETSERVER_VERSION_TEXT ", Boost " << BOOST_VERSION / 100000
+                  << '.' << BOOST_VERSION / 100 % 1000 << '\n';
         return EXIT_SUCCESS;
     }
     for (auto const& c : commands)

@@ -5,12 +5,15 @@
 #ifndef SOCKETSERVER_STRATEGY_COROUTINE_MIXIN_HPP
 #define SOCKETSERVER_STRATEGY_COROUTINE_MIXIN_HPP
 
+#include <socketserver/active_request.hpp>
 #include <socketserver/base_server.hpp>
 #include <socketserver/endpoint.hpp>
 #include <socketserver/strategy/coroutine_scheduler.hpp>
 #include <socketserver/strategy/dispatching.hpp>
+#include <socketserver/time_after.hpp>
 
 #include <cstddef>
+#include <memory>
 
 namespace socketserver {
 
@@ -57,10 +60,12 @@ public:
     void process_request(
         typename Server::request_type& request, endpoint const& client_address) override
     {
-        if (serving_)
-            scheduler_.start(this->hand_over(request, client_address));
-        else
-            thread_.start(this->hand_over(request, client_address));
+        this->hand_over(request, client_address, [this](std::unique_ptr<active_request>&& r) {
+            if (serving_)
+                scheduler_.start(std::move(r));
+            else
+                thread_.start(std::move(r));
+        });
     }
 
 protected:
@@ -106,11 +111,10 @@ private:
     void drain()
     {
         auto const none = [this] { return scheduler_.size() == 0; };
-        auto const now = base_server::clock::now;
-        if (!this->attend(scheduler_, none, now() + this->drain_timeout, true))
+        if (!this->attend(scheduler_, none, time_after(this->drain_timeout), true))
         {
             this->abort_requests();
-            if (!this->attend(scheduler_, none, now() + this->abort_timeout, false))
+            if (!this->attend(scheduler_, none, time_after(this->abort_timeout), false))
                 this->kill_requests();
         }
         serving_ = false;

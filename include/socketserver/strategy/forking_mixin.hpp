@@ -7,10 +7,12 @@
 
 #include <socketserver/base_server.hpp>
 #include <socketserver/endpoint.hpp>
+#include <socketserver/request_pipeline.hpp>
 #include <socketserver/strategy/child_processes.hpp>
 #include <socketserver/strategy/dispatching.hpp>
 
 #include <cstddef>
+#include <exception>
 #include <vector>
 
 namespace socketserver {
@@ -65,14 +67,24 @@ public:
 
         @param request The request; closed in this process.
         @param client_address Who asked.
-        @throws std::system_error The system allows no more processes.
+        @throws try_again_later The system allows no more processes.
     */
     void process_request(
         typename Server::request_type& request, endpoint const& client_address) override
     {
         // As long as both have it, an abort here would shut it down there, without a word.
         this->detach_request(request);
-        if (children_.fork(client_address.str()) == 0)
+        int pid = 0;
+        try
+        {
+            pid = children_.fork(client_address.str());
+        }
+        catch (std::exception const& e)
+        {
+            this->attach_request(request);
+            throw try_again_later(e.what());
+        }
+        if (pid == 0)
             be_the_child(request, client_address);
         this->close_request(request);
     }

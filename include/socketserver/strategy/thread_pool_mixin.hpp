@@ -5,12 +5,14 @@
 #ifndef SOCKETSERVER_STRATEGY_THREAD_POOL_MIXIN_HPP
 #define SOCKETSERVER_STRATEGY_THREAD_POOL_MIXIN_HPP
 
+#include <socketserver/active_request.hpp>
 #include <socketserver/base_server.hpp>
 #include <socketserver/endpoint.hpp>
 #include <socketserver/strategy/dispatching.hpp>
 #include <socketserver/strategy/worker_threads.hpp>
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 
 namespace socketserver {
@@ -61,7 +63,9 @@ public:
     void process_request(
         typename Server::request_type& request, endpoint const& client_address) override
     {
-        threads_.run(this->hand_over(request, client_address), pool_workers);
+        this->hand_over(request, client_address, [this](std::unique_ptr<active_request>&& r) {
+            threads_.run(std::move(r), pool_workers);
+        });
     }
 
 protected:

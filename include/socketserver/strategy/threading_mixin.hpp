@@ -5,12 +5,14 @@
 #ifndef SOCKETSERVER_STRATEGY_THREADING_MIXIN_HPP
 #define SOCKETSERVER_STRATEGY_THREADING_MIXIN_HPP
 
+#include <socketserver/active_request.hpp>
 #include <socketserver/base_server.hpp>
 #include <socketserver/endpoint.hpp>
 #include <socketserver/strategy/dispatching.hpp>
 #include <socketserver/strategy/worker_threads.hpp>
 
 #include <cstddef>
+#include <memory>
 
 namespace socketserver {
 
@@ -58,7 +60,9 @@ public:
     void process_request(
         typename Server::request_type& request, endpoint const& client_address) override
     {
-        threads_.run(this->hand_over(request, client_address), max_threads);
+        this->hand_over(request, client_address, [this](std::unique_ptr<active_request>&& r) {
+            threads_.run(std::move(r), max_threads);
+        });
     }
 
 protected:

@@ -10,7 +10,9 @@
 #include "process_signals.hpp"
 
 #include <socketserver/log.hpp>
+#include <socketserver/time_after.hpp>
 
+#include <algorithm>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -132,8 +134,7 @@ void base_server::shutdown()
     std::unique_lock lock(state_->mutex);
     auto const loop = state_->loops_ended;
     request_shutdown();
-    state_->changed.wait(
-        lock, [&] { return !state_->looping || state_->loops_ended != loop; });
+    state_->changed.wait(lock, [&] { return !state_->looping || state_->loops_ended != loop; });
 }
 
 void base_server::server_close()
@@ -143,7 +144,7 @@ void base_server::server_close()
     {
         std::unique_lock lock(state_->mutex);
         if (!state_->drain_until)
-            state_->drain_until = clock::now() + drain_timeout;
+            state_->drain_until = time_after(drain_timeout);
         until = *state_->drain_until;
         state_->closed = true;
         if (state_->looping)
@@ -156,7 +157,7 @@ void base_server::server_close()
         if (!state_->looping && !state_->listener_closed)
         {
             state_->listener_closed = true;
-            close_listener();
+            end_listening();
         }
     }
     if (waits_on_close())
@@ -170,14 +171,14 @@ void base_server::end_requests()
     if (!wait_for_requests(until, true))
     {
         abort_requests();
-        if (!wait_for_requests(clock::now() + abort_timeout, false))
+        if (!wait_for_requests(time_after(abort_timeout), false))
             kill_requests();
     }
     if (is_part_of_serving())
         return;
     std::unique_lock lock(state_->mutex);
-    if (!state_->changed.wait_for(
-            lock, drain_timeout + abort_timeout, [this] { return !state_->served; }))
+    if (!state_->changed.wait_until(lock, time_after(std::max(drain_timeout, abort_timeout)),
+            [this] { return !state_->served; }))
     {
         log(log_severity::fatal,
             server_address().str() + ": the loop does not end (a hook is stuck); the process ends");
@@ -244,7 +245,7 @@ void base_server::after_fork(fork_role role)
         s.closed = true;
         s.loop_thread = std::thread::id();
         close_listener();
-        process_signals::of_a_request(*this);
+        process_signals::of_a_request(*this, s.worker_stop ? parent : 0);
     }
 }
 

@@ -8,6 +8,7 @@
 #include "loop_wait.hpp"
 
 #include <socketserver/log.hpp>
+#include <socketserver/time_after.hpp>
 
 #include <algorithm>
 #include <new>
@@ -68,7 +69,7 @@ void base_server::loop_ended() noexcept
     if (state_->closed && !state_->listener_closed)
     {
         state_->listener_closed = true;
-        close_listener();
+        end_listening();
     }
     state_->changed.notify_all();
 }
@@ -103,10 +104,7 @@ void base_server::run_loop(duration poll_interval, bool listening)
     unsigned batch = 1;
     while (!stop.is_set())
     {
-        auto const now = clock::now();
-        bool const ready = wait_turn(wait, listening,
-            poll_interval < clock::time_point::max() - now ? now + poll_interval
-                                                           : clock::time_point::max());
+        bool const ready = wait_turn(wait, listening, time_after(poll_interval));
         // A shared listener wakes one of those that wait for it: who was woken takes one request,
         // told to stop or not, for nobody else has heard of it.
         bool const owes = ready && shared;
@@ -140,7 +138,7 @@ void base_server::handle_request()
 {
     serving_scope const scope(*this, "handle_request");
     auto& stop = state_->stop();
-    auto const until = timeout ? clock::now() + *timeout : clock::time_point::max();
+    auto const until = timeout ? time_after(*timeout) : clock::time_point::max();
     loop_wait wait(false);
     while (!stop.is_set())
     {
@@ -169,6 +167,10 @@ bool base_server::wait_turn(loop_wait& wait, bool listening, clock::time_point u
     int const descriptor = events ? events->descriptor() : -1;
     if (events)
         until = std::min(until, events->next_timer());
+    // It is not the listener that will tell.
+    bool const kept = take && has_kept_request();
+    if (kept)
+        until = clock::time_point::min();
 
     auto const ready = wait(take ? fileno() : -1, stop.descriptor(), descriptor, until);
     if (ready.wake)
@@ -179,7 +181,13 @@ bool base_server::wait_turn(loop_wait& wait, bool listening, clock::time_point u
     }
     if (events && (ready.source || events->next_timer() <= clock::now()))
         events->run();
-    return ready.listener;
+    return ready.listener || kept;
+}
+
+void base_server::end_listening() noexcept
+{
+    drop_kept_request();
+    close_listener();
 }
 
 // Gives whether to wait for requests now; if not, until when at most.
@@ -219,8 +227,10 @@ void base_server::pause_taking(char const* reason) noexcept
     if (s.failing.comes())
         say(log_severity::warning, "cannot take requests for now; they wait in the system's queue",
             reason);
+    // The end of what has failed just now is no reason to try again.
+    s.place_freed = false;
     s.wants_place = true;
-    s.paused_until = clock::now() + s.pause;
+    s.paused_until = time_after(s.pause);
 }
 
 void base_server::resume_taking() noexcept

@@ -8,6 +8,7 @@
 
 #include <socketserver/base_server.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
@@ -47,6 +48,8 @@ void set_timer(base_server::duration after) noexcept
 {
     if (!has_timer)
         return;
+    // Zero would disarm it.
+    after = std::max(after, base_server::duration(1));
     itimerspec spec{};
     spec.it_value.tv_sec = after.count() / 1'000'000'000;
     spec.it_value.tv_nsec = after.count() % 1'000'000'000;
@@ -87,12 +90,22 @@ void unblock(std::initializer_list<int> signals) noexcept
     ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
 }
 
+// Sends this process the signal that ends it when its parent dies.
+void die_with(pid_t parent) noexcept
+{
+    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    // It may have died before it could be watched.
+    if (::getppid() != parent)
+        ::raise(SIGTERM);
+}
+
 // A second more than the server takes when it can see to it itself, which leaves a better report.
 void abort_and_go(base_server& server) noexcept
 {
     current_step = step::aborting;
     server.request_abort();
-    set_timer(server.abort_timeout + std::chrono::seconds(1));
+    auto const grace = std::chrono::seconds(1);
+    set_timer(std::min(server.abort_timeout, base_server::duration::max() - grace) + grace);
 }
 
 [[noreturn]] void give_up() noexcept
@@ -178,11 +191,13 @@ pid_t process_signals::fork() noexcept
     return child;
 }
 
-void process_signals::of_a_request(base_server& server) noexcept
+void process_signals::of_a_request(base_server& server, pid_t worker) noexcept
 {
     server_of_process = &server;
     ignore(SIGINT);
     install(SIGTERM, actions::in_a_request, nullptr);
+    if (worker != 0)
+        die_with(worker);
     unblock({SIGTERM});
 }
 
@@ -194,11 +209,8 @@ void process_signals::of_a_worker(base_server& server, pid_t parent) noexcept
     ignore(SIGINT);
     install(SIGTERM, actions::in_a_worker, nullptr);
     install(SIGQUIT, actions::in_a_worker, nullptr);
-    ::prctl(PR_SET_PDEATHSIG, SIGTERM);
+    die_with(parent);
     unblock({SIGTERM, SIGQUIT});
-    // It may have died before it could be watched.
-    if (::getppid() != parent)
-        server.request_worker_stop();
 }
 
 process_signals::process_signals(base_server& server)
@@ -225,7 +237,9 @@ process_signals::~process_signals()
 
 void process_signals::loop_ended() noexcept
 {
-    set_timer(base_server::duration::zero());
+    itimerspec const none{};
+    if (has_timer)
+        ::timer_settime(timer, 0, &none, nullptr);
 }
 
 } // namespace socketserver

@@ -24,8 +24,9 @@ public:
     // handlers: one of the parent's must not run there.
     static pid_t fork() noexcept;
 
-    // The child of one request: SIGTERM aborts it.
-    static void of_a_request(base_server& server) noexcept;
+    // The child of one request: SIGTERM aborts it, and so does the death of the worker that forked
+    // it, if one did.  A program's children may serve their clients to the end.
+    static void of_a_request(base_server& server, pid_t worker) noexcept;
 
     // A worker: SIGTERM ends its loop, and so does the parent's death; SIGQUIT aborts.
     static void of_a_worker(base_server& server, pid_t parent) noexcept;

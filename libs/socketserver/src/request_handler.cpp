@@ -8,6 +8,7 @@
 
 #include <socketserver/base_server.hpp>
 #include <socketserver/log.hpp>
+#include <socketserver/time_after.hpp>
 
 #include <boost/system/system_error.hpp>
 
@@ -89,8 +90,7 @@ void stream_request_handler::attached()
     if (timeout)
         s.timeout(timeout);
     if (deadline)
-        s.deadline(std::chrono::steady_clock::now() +
-                   std::chrono::duration_cast<std::chrono::steady_clock::duration>(*deadline));
+        s.deadline(time_after(*deadline));
     s.buffer_sizes(rbufsize, wbufsize);
     if (disable_nagle_algorithm)
         s.disable_nagle_algorithm();

@@ -91,6 +91,8 @@ public:
         pipeline_.run_request(request_, client());
     }
 
+    Request take_back() noexcept { return std::move(request_); }
+
 private:
     request_pipeline& pipeline_;
     Request request_;
@@ -169,10 +171,12 @@ void request_pipeline<Request>::handle_error(
 template <class Request>
 bool request_pipeline<Request>::take_request()
 {
-    std::optional<accepted> taken;
+    bool const is_verified = kept_.has_value();
+    std::optional<accepted> taken = std::exchange(kept_, std::nullopt);
     try
     {
-        taken = get_request();
+        if (!taken)
+            taken = get_request();
     }
     catch (abi::__forced_unwind const&)
     {
@@ -182,26 +186,55 @@ bool request_pipeline<Request>::take_request()
     {
         return get_request_failed(std::current_exception());
     }
-    resume_taking();
     if (!taken)
         return false;
 
-    auto& [request, client_address] = *taken;
     auto& current = this->loop_request();
-    current.enter(client_address, &request);
+    current.enter(taken->client_address, &taken->request);
     active_request::scope const scope(&current);
     try
     {
-        if (verify_request(request, client_address))
+        serve_request(*taken, is_verified);
+        resume_taking();
+    }
+    catch (abi::__forced_unwind const&)
+    {
+        // The thread ends; the request with it.
+        taken->request = Request();
+        current.leave();
+        throw;
+    }
+    catch (try_again_later const& e)
+    {
+        detach_request(taken->request);
+        kept_ = std::move(taken);
+        current.leave();
+        pause_taking(e.what());
+        return false;
+    }
+    // A hook may have left it open.
+    taken->request = Request();
+    current.leave();
+    return true;
+}
+
+template <class Request>
+void request_pipeline<Request>::serve_request(accepted& taken, bool is_verified)
+{
+    auto& [request, client_address] = taken;
+    try
+    {
+        if (is_verified || verify_request(request, client_address))
             process_request(request, client_address);
         else
             shutdown_request(request);
     }
     catch (abi::__forced_unwind const&)
     {
-        // The thread ends; the request with it.
-        request = Request();
-        current.leave();
+        throw;
+    }
+    catch (try_again_later const&)
+    {
         throw;
     }
     catch (...)
@@ -209,10 +242,16 @@ bool request_pipeline<Request>::take_request()
         contain_error(request, client_address, std::current_exception());
         contain_shutdown(request, client_address);
     }
-    // A hook may have left it open.
-    request = Request();
-    current.leave();
-    return true;
+}
+
+template <class Request>
+void request_pipeline<Request>::drop_kept_request() noexcept
+{
+    if (!kept_)
+        return;
+    log(log_severity::warning,
+        kept_->client_address.str() + ": closed, as nothing could be had to serve it with");
+    kept_.reset();
 }
 
 template <class Request>
@@ -247,10 +286,28 @@ bool request_pipeline<Request>::get_request_failed(std::exception_ptr error)
 }
 
 template <class Request>
-std::unique_ptr<active_request> request_pipeline<Request>::hand_over(
-    Request& request, endpoint const& client_address)
+void request_pipeline<Request>::hand_over(Request& request, endpoint const& client_address,
+    std::function<void(std::unique_ptr<active_request>&&)> const& start)
 {
-    return std::make_unique<handed_over>(*this, request, client_address);
+    handed_over* handed = nullptr;
+    std::unique_ptr<active_request> owner;
+    try
+    {
+        auto made = std::make_unique<handed_over>(*this, request, client_address);
+        handed = made.get();
+        owner = std::move(made);
+        start(std::move(owner));
+    }
+    catch (std::exception const& e)
+    {
+        std::string const why = e.what();
+        if (owner)
+        {
+            request = handed->take_back();
+            attach_request(request);
+        }
+        throw try_again_later(why);
+    }
 }
 
 template <class Request>
