@@ -310,7 +310,8 @@ public:
 protected:
     template <class Make>
     served(Make const& make, base_server::duration poll_interval)
-        : server_(make(*seen_))
+        : seen_()
+        , server_(make(*seen_))
         , address_(server_->server_address())
         , loop_([this, &server = *server_, poll_interval] {
             try
@@ -326,7 +327,7 @@ protected:
     }
 
 private:
-    shared<observations> seen_{};
+    shared<observations> seen_;
     std::unique_ptr<base_server> server_;
     endpoint address_;
     std::string loop_error_;
