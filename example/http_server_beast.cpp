@@ -22,6 +22,7 @@
 
 namespace http = boost::beast::http;
 
+// tag::handler[]
 class hello : public socketserver::stream_request_handler
 {
 public:
@@ -54,6 +55,7 @@ private:
         }
     }
 };
+// end::handler[]
 
 int main(int argc, char* argv[])
 try

@@ -5,6 +5,11 @@
 #ifndef SOCKETSERVER_HPP
 #define SOCKETSERVER_HPP
 
+/** @namespace socketserver
+
+    Everything that the library offers.
+*/
+
 #include <socketserver/active_request.hpp>
 #include <socketserver/base_server.hpp>
 #include <socketserver/config.hpp>

@@ -57,7 +57,7 @@ struct time_limits
 
 /** How the bytes of a stream wait and move.
 
-    The one interface behind @ref stream: a socket waits in the kernel, or suspends the coroutine
+    Behind every @ref stream there is one. A socket waits in the kernel, or suspends the coroutine
     that it is used in; @ref memory_transport has no peer but the test that made it. A layer that
     changes bytes, such as TLS, wraps another transport.
 

@@ -1,0 +1,148 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+// Limits: on time, on lines, on how many requests run at once, and on who may ask at all.
+
+#define BOOST_TEST_MODULE limits
+#include <boost/test/unit_test.hpp>
+
+#include "support/client.hpp"
+#include "support/served.hpp"
+
+#include <socketserver.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <istream>
+#include <ostream>
+#include <string>
+#include <sys/socket.h>
+#include <thread>
+#include <utility>
+
+using namespace socketserver;
+using namespace std::chrono_literals;
+using support::client;
+using support::served;
+
+namespace {
+
+// tag::time[]
+class login : public stream_request_handler
+{
+public:
+    login()
+    {
+        timeout = 1s;   // for each wait
+        deadline = 10s; // for the whole conversation
+    }
+
+private:
+    void handle() override
+    {
+        wfile() << "who are you?\n";
+        std::string name;
+        try
+        {
+            if (!request().read_line(name, 40))
+                return; // the client has ended without a word
+        }
+        catch (boost::system::system_error const& e)
+        {
+            if (e.code() != boost::asio::error::timed_out)
+                throw;
+            wfile() << "too late\n";
+            return;
+        }
+        wfile() << "welcome, " << name << '\n';
+    }
+};
+// end::time[]
+
+class echo : public stream_request_handler
+{
+    void handle() override
+    {
+        for (std::string line; std::getline(rfile(), line);)
+            wfile() << line << '\n';
+    }
+};
+
+// tag::verify[]
+class local_server : public threading_mixin<tcp_server>
+{
+public:
+    local_server(endpoint address, handler_factory<stream> handlers)
+        : threading_mixin(std::move(address), std::move(handlers))
+    {
+        max_threads = 50;
+        request_queue_size = 100;
+    }
+
+private:
+    bool verify_request(stream&, endpoint const& client_address) override
+    {
+        return client_address.host() == "127.0.0.1";
+    }
+};
+// end::verify[]
+
+// A client whose own address is given.
+client client_from(endpoint const& own, std::uint16_t port)
+{
+    int const fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    auto const to = own.with_port(port);
+    BOOST_TEST_REQUIRE(::bind(fd, static_cast<sockaddr const*>(own.data()),
+                           static_cast<socklen_t>(own.size())) == 0);
+    BOOST_TEST_REQUIRE(::connect(fd, static_cast<sockaddr const*>(to.data()),
+                           static_cast<socklen_t>(to.size())) == 0);
+    return client(fd);
+}
+
+} // namespace
+
+BOOST_AUTO_TEST_CASE(who_says_nothing_is_told_so)
+{
+    served<threading_tcp_server> s("127.0.0.1:0", handler<login>);
+    auto quick = s.connect();
+    auto slow = s.connect();
+    quick.send("Ann\n");
+    BOOST_TEST(quick.all() == "who are you?\nwelcome, Ann\n");
+    BOOST_TEST(slow.all() == "who are you?\ntoo late\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_limit_is_an_attribute)
+{
+    // tag::attribute[]
+    threading_tcp_server server("127.0.0.1:0", handler<echo>);
+    server.max_threads = 50;
+    // end::attribute[]
+    BOOST_TEST(server.max_threads == 50u);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_read_when_the_server_is_bound_is_set_before)
+{
+    // tag::deferred[]
+    threading_tcp_server server(defer_activation, "127.0.0.1:0", handler<echo>);
+    server.request_queue_size = 100;
+    server.allow_reuse_port = true;
+    server.activate();
+    // end::deferred[]
+    BOOST_TEST(server.server_address().port() != 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_server_class_decides_who_may_ask)
+{
+    // tag::verify-server[]
+    ready<local_server> server(":0", handler<echo>); // every interface
+    // end::verify-server[]
+    std::thread loop([&] { server.serve_forever(); });
+    client here(endpoint("127.0.0.1:0").with_port(server.server_address().port()));
+    here.send("hello\n");
+    BOOST_TEST(here.line() == "hello");
+    client elsewhere = client_from("127.0.0.2:0", server.server_address().port());
+    BOOST_TEST(elsewhere.sees_end());
+    server.shutdown();
+    loop.join();
+}
