@@ -7,8 +7,6 @@
 #define BOOST_TEST_MODULE clients
 #include <boost/test/unit_test.hpp>
 
-#include "support/served.hpp"
-
 #include <socketserver.hpp>
 
 #include <boost/asio/io_context.hpp>
@@ -19,12 +17,36 @@
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <thread>
+#include <utility>
 
 using namespace socketserver;
 using namespace std::chrono_literals;
-using support::served;
 
 namespace {
+
+template <class Server>
+class served
+{
+public:
+    explicit served(handler_factory<stream> handlers)
+        : server_("127.0.0.1:0", std::move(handlers))
+        , loop_([this] { server_.serve_forever(); })
+    {
+    }
+
+    ~served()
+    {
+        server_.shutdown();
+        loop_.join();
+    }
+
+    endpoint const& address() const { return server_.server_address(); }
+
+private:
+    Server server_;
+    std::thread loop_;
+};
 
 class greeter : public stream_request_handler
 {
@@ -97,15 +119,15 @@ stream connect_to_name(std::string const& host, std::string const& service)
 
 BOOST_AUTO_TEST_CASE(a_client_asks)
 {
-    served<threading_tcp_server> s("127.0.0.1:0", handler<greeter>);
-    BOOST_TEST(ask(s->server_address(), "you") == "hello, you");
+    served<threading_tcp_server> s(handler<greeter>);
+    BOOST_TEST(ask(s.address(), "you") == "hello, you");
 }
 
 BOOST_AUTO_TEST_CASE(a_handler_asks_another_server)
 {
-    served<threading_tcp_server> behind("127.0.0.1:0", handler<greeter>);
-    served<coroutine_tcp_server> before("127.0.0.1:0", handler<gateway>(behind->server_address()));
-    BOOST_TEST(ask(before->server_address(), "you") == "hello, you");
+    served<threading_tcp_server> behind(handler<greeter>);
+    served<coroutine_tcp_server> before(handler<gateway>(behind.address()));
+    BOOST_TEST(ask(before.address(), "you") == "hello, you");
 }
 
 BOOST_AUTO_TEST_CASE(a_handler_finds_nobody)
@@ -115,14 +137,14 @@ BOOST_AUTO_TEST_CASE(a_handler_finds_nobody)
         threading_tcp_server const gone("127.0.0.1:0", handler<greeter>);
         nobody = gone.server_address();
     }
-    served<coroutine_tcp_server> before("127.0.0.1:0", handler<gateway>(nobody));
-    BOOST_TEST(ask(before->server_address(), "you").starts_with("nobody is there"));
+    served<coroutine_tcp_server> before(handler<gateway>(nobody));
+    BOOST_TEST(ask(before.address(), "you").starts_with("nobody is there"));
 }
 
 BOOST_AUTO_TEST_CASE(a_name_is_looked_up_by_asio)
 {
-    served<threading_tcp_server> s("127.0.0.1:0", handler<greeter>);
-    auto found = connect_to_name("localhost", std::to_string(s->server_address().port()));
+    served<threading_tcp_server> s(handler<greeter>);
+    auto found = connect_to_name("localhost", std::to_string(s.address().port()));
     found.wfile() << "you\n";
     std::string answer;
     BOOST_TEST(found.read_line(answer));
