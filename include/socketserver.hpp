@@ -14,7 +14,12 @@
 #include <socketserver/base_server.hpp>
 #include <socketserver/config.hpp>
 #include <socketserver/connect.hpp>
+#include <socketserver/credentials.hpp>
+#include <socketserver/datagram.hpp>
+#include <socketserver/datagram_client.hpp>
+#include <socketserver/datagram_server.hpp>
 #include <socketserver/endpoint.hpp>
+#include <socketserver/handler_factory.hpp>
 #include <socketserver/log.hpp>
 #include <socketserver/make_server.hpp>
 #include <socketserver/memory_transport.hpp>

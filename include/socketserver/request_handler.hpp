@@ -6,19 +6,17 @@
 #define SOCKETSERVER_REQUEST_HANDLER_HPP
 
 #include <socketserver/config.hpp>
+#include <socketserver/datagram.hpp>
 #include <socketserver/endpoint.hpp>
 #include <socketserver/stream.hpp>
 
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <exception>
-#include <functional>
-#include <memory>
+#include <istream>
 #include <optional>
-#include <tuple>
-#include <type_traits>
-#include <utility>
+#include <ostream>
+#include <string_view>
 
 namespace socketserver {
 
@@ -30,7 +28,7 @@ class base_server;
     order, all in the thread, process or coroutine that the server's strategy chose. See Python's
     `socketserver.BaseRequestHandler`.
 
-    @tparam Request What is handled: @ref stream.
+    @tparam Request What is handled: @ref stream or @ref datagram.
 */
 template <class Request>
 class base_request_handler
@@ -108,6 +106,7 @@ private:
 };
 
 extern template class SOCKETSERVER_DECL base_request_handler<stream>;
+extern template class SOCKETSERVER_DECL base_request_handler<datagram>;
 
 /** A conversation over a connection: derive from it and override handle().
 
@@ -164,204 +163,53 @@ private:
     void finished() final;
 };
 
-/** The handler that users derive from, by what it handles.
+/** A conversation over a datagram: derive from it and override handle().
 
-    @tparam Request What is handled.
-*/
-template <class Request>
-struct request_handler_for;
-
-/** Streams are handled by @ref stream_request_handler. */
-template <>
-struct request_handler_for<stream>
-{
-    /** The handler. */
-    using type = stream_request_handler;
-};
-
-/** A handler class with the arguments of its constructor; what `handler<H>(args...)` returns.
-
-    @tparam Handler The class.
-    @tparam Arguments The arguments as they are stored.
-*/
-template <class Handler, class... Arguments>
-struct bound_handler
-{
-    /** The arguments, passed as const from many threads at once. */
-    std::tuple<Arguments...> arguments;
-};
-
-/** The type of @ref handler.
-
-    @tparam Handler A class derived from a request handler.
-*/
-template <class Handler>
-struct handler_class
-{
-    /** Bind arguments to the constructor of the handler.
-
-        @param arguments Stored by decay copy; `std::ref` shares instead.
-        @return What a server takes.
-    */
-    template <class... Arguments>
-    bound_handler<Handler, std::unwrap_ref_decay_t<Arguments>...> operator()(
-        Arguments&&... arguments) const
+    @code
+    class upper : public socketserver::datagram_request_handler
     {
-        return {std::tuple<std::unwrap_ref_decay_t<Arguments>...>(
-            std::forward<Arguments>(arguments)...)};
-    }
-};
+        void handle() override
+        {
+            wfile() << boost::to_upper_copy(std::string(packet()));
+        }
+    };
+    @endcode
 
-/** Names a handler class where a server wants to know what handles its requests.
-
-    `handler<greeter>` makes a `greeter()` a request, `handler<greeter>(args...)` a
-    `greeter(args...)`.
+    What handle() writes to @ref wfile is sent as one datagram when finish() has returned, after
+    handle() has thrown as well; nothing is sent where nothing was written. If it cannot be sent,
+    that goes to `handle_error`. See Python's `socketserver.DatagramRequestHandler`.
 */
-template <class Handler>
-inline constexpr handler_class<Handler> handler{};
-
-/** Makes the handler of a request. Copies share what they make handlers from.
-
-    Made from `handler<H>`, from `handler<H>(args...)`, or from a callable that takes the request,
-    or the request and the endpoint of the client.
-
-    @tparam Request What is handled.
-
-    @par Thread safety
-    A handler may be made by many threads at once.
-*/
-template <class Request>
-class handler_factory
+class SOCKETSERVER_DECL datagram_request_handler : public base_request_handler<datagram>
 {
 public:
-    /** The base of all that it makes. */
-    using handler_type = base_request_handler<Request>;
+    ~datagram_request_handler() override;
 
-    /** Make handlers of a class that is constructed without arguments. */
-    template <class Handler>
-    handler_factory(handler_class<Handler>)
-        : handler_factory(bound_handler<Handler>())
-    {
-    }
+    /** The longest time that sending an answer may wait for room; none for as long as it takes. Set
+        in the constructor of the derived class. */
+    std::optional<std::chrono::nanoseconds> timeout = std::chrono::seconds(1);
 
-    /** Make handlers of a class that is constructed from arguments.
+    /** Return `request().packet()`.
 
-        @param bound The arguments.
+        @return What was received.
     */
-    template <class Handler, class... Arguments>
-    handler_factory(bound_handler<Handler, Arguments...> bound)
-        : maker_(std::make_shared<from_class<Handler, Arguments...> const>(std::move(bound)))
-    {
-        static_assert(std::derived_from<Handler, handler_type>,
-            "handler<H>: H must be derived from the request handler of the server's transport, "
-            "stream_request_handler for TCP");
-        static_assert(!std::is_abstract_v<Handler>,
-            "handler<H>: H is abstract; it must override handle(), and every other pure function");
-        static_assert(
-            std::is_abstract_v<Handler> || std::constructible_from<Handler, Arguments const&...>,
-            "handler<H>(args...): H cannot be constructed from these arguments as const; std::ref "
-            "passes one that is not");
-    }
+    std::string_view packet() const noexcept { return request().packet(); }
 
-    /** Handle requests by a callable.
+    /** Return `request().rfile()`.
 
-        @param callable Takes `(Request&)` or `(Request&, endpoint const&)`; called by many threads
-        at once.
+        @return A standard stream that reads the datagram.
     */
-    template <class Callable>
-    requires(std::invocable<Callable const&, Request&> ||
-             std::invocable<Callable const&, Request&, endpoint const&>)
-        handler_factory(Callable callable)
-        : maker_(std::make_shared<from_callable<Callable> const>(std::move(callable)))
-    {
-    }
+    std::istream& rfile() const { return request().rfile(); }
 
-    /** Refuse what is nothing of these, and say so. */
-    template <class Other>
-    requires(!std::same_as<Other, handler_factory> && !std::invocable<Other const&, Request&> &&
-             !std::invocable<Other const&, Request&, endpoint const&>) handler_factory(Other)
-    {
-        static_assert(!std::same_as<Other, Other>,
-            "what handles requests is handler<H>, handler<H>(args...), or a callable that can be "
-            "called as const with (stream&) or (stream&, endpoint const&)");
-    }
+    /** Return `request().wfile()`.
 
-    /** Make the handler of one request.
-
-        @return The handler.
-        @throws ... What its constructor throws.
+        @return A standard stream that collects the answer.
     */
-    std::unique_ptr<handler_type> make() const { return maker_->make(); }
+    std::ostream& wfile() const { return request().wfile(); }
 
 private:
-    struct maker
-    {
-        virtual ~maker() = default;
-        virtual std::unique_ptr<handler_type> make() const = 0;
-    };
-
-    template <class Handler, class... Arguments>
-    struct from_class final : maker
-    {
-        explicit from_class(bound_handler<Handler, Arguments...> b)
-            : bound(std::move(b))
-        {
-        }
-
-        std::unique_ptr<handler_type> make() const override
-        {
-            // Otherwise the assertions have said all that there is to say.
-            if constexpr (std::derived_from<Handler, handler_type> &&
-                          std::constructible_from<Handler, Arguments const&...>)
-                return std::apply(
-                    [](auto&... arguments) {
-                        return std::unique_ptr<handler_type>(new Handler(arguments...));
-                    },
-                    bound.arguments);
-            else
-                return nullptr;
-        }
-
-        bound_handler<Handler, Arguments...> bound;
-    };
-
-    template <class Callable>
-    struct from_callable final : maker
-    {
-        class calls final : public request_handler_for<Request>::type
-        {
-        public:
-            explicit calls(Callable const& callable)
-                : callable_(callable)
-            {
-            }
-
-            void handle() override
-            {
-                if constexpr (std::invocable<Callable const&, Request&>)
-                    callable_(this->request());
-                else
-                    callable_(this->request(), this->client_address());
-            }
-
-        private:
-            Callable const& callable_;
-        };
-
-        explicit from_callable(Callable c)
-            : callable(std::move(c))
-        {
-        }
-
-        std::unique_ptr<handler_type> make() const override
-        {
-            return std::make_unique<calls>(callable);
-        }
-
-        Callable callable;
-    };
-
-    std::shared_ptr<maker const> maker_;
+    void attached() final;
+    void handled() final;
+    void finished() final;
 };
 
 } // namespace socketserver

@@ -8,8 +8,9 @@
 #include <socketserver/active_request.hpp>
 #include <socketserver/base_server.hpp>
 #include <socketserver/config.hpp>
+#include <socketserver/datagram.hpp>
 #include <socketserver/endpoint.hpp>
-#include <socketserver/request_handler.hpp>
+#include <socketserver/handler_factory.hpp>
 #include <socketserver/stream.hpp>
 
 #include <exception>
@@ -45,7 +46,7 @@ public:
     @ref finish_request on are called by whatever the strategy runs requests in: the loop's thread,
     another thread, a coroutine, or a child process. Several requests may be in them at once.
 
-    @tparam Request What is handled: @ref stream.
+    @tparam Request What is handled: @ref stream or @ref datagram.
 */
 template <class Request>
 class request_pipeline : public base_server
@@ -108,7 +109,7 @@ public:
 
         A connection is half-closed, and what its peer still sends is read, for up to 2 s and 1 MiB
         and only as long as otherwise a reply could be lost. Does not wait for a request that was
-        not served.
+        not served. There is no leave to take of the sender of a datagram.
 
         @param request The request.
     */
@@ -193,6 +194,7 @@ private:
 };
 
 extern template class SOCKETSERVER_DECL request_pipeline<stream>;
+extern template class SOCKETSERVER_DECL request_pipeline<datagram>;
 
 } // namespace socketserver
 

@@ -6,6 +6,7 @@
 #define SOCKETSERVER_STREAM_HPP
 
 #include <socketserver/config.hpp>
+#include <socketserver/credentials.hpp>
 #include <socketserver/endpoint.hpp>
 #include <socketserver/transport.hpp>
 
@@ -325,6 +326,12 @@ public:
         @return Its endpoint; none when it has no name or the stream is not open.
     */
     endpoint local_endpoint() const;
+
+    /** Return who the peer is, as the kernel vouches for it.
+
+        @return The process and its user; none where this is no Unix socket.
+    */
+    std::optional<credentials> peer_credentials() const noexcept;
 
     /** Return the descriptor, for what this class does not offer.
 

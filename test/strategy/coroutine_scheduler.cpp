@@ -230,11 +230,12 @@ BOOST_FIXTURE_TEST_CASE(a_request_stays_with_the_caller_where_no_thread_can_be_s
 
 BOOST_FIXTURE_TEST_CASE(a_forked_process_begins_without_the_thread, with_jobs)
 {
+    // Outlives the thread, which has it in its set.
+    client_stream s(echoes.address());
     coroutine_thread thread;
     gate begun;
     gate ended;
     std::string line;
-    client_stream s(echoes.address());
     thread.start(make_job([&] {
         begun.open();
         line = hear(s);

@@ -49,7 +49,7 @@ void base_request_handler<Request>::run(
     if (!first)
         step([this] { handled(); });
     step([this] { finish(); });
-    finished();
+    step([this] { finished(); });
     if (first)
         std::rethrow_exception(first);
 }
@@ -80,6 +80,7 @@ void base_request_handler<Request>::log_second(std::exception_ptr error) const n
 }
 
 template class base_request_handler<stream>;
+template class base_request_handler<datagram>;
 
 stream_request_handler::~stream_request_handler() = default;
 
@@ -98,11 +99,7 @@ void stream_request_handler::attached()
 
 void stream_request_handler::handled()
 {
-    auto* const bytes = stream_io::of(request());
-    if (!bytes)
-        return;
-    if (auto const ec = stream_io::unseen_error(*bytes))
-        throw boost::system::system_error(ec, "an error that the standard library had caught");
+    stream_io::throw_unseen_error(request());
 }
 
 void stream_request_handler::finished()
@@ -115,6 +112,26 @@ void stream_request_handler::finished()
     if (ec)
         log(log_severity::debug,
             client_address().str() + ": what was written last could not be sent: " + ec.message());
+}
+
+datagram_request_handler::~datagram_request_handler() = default;
+
+void datagram_request_handler::attached()
+{
+    request().timeout(timeout);
+}
+
+void datagram_request_handler::handled()
+{
+    stream_io::throw_unseen_error(stream_io::bytes_of(request()));
+}
+
+void datagram_request_handler::finished()
+{
+    boost::system::error_code ec;
+    request().finish(ec);
+    if (ec)
+        throw boost::system::system_error(ec, "send");
 }
 
 } // namespace socketserver

@@ -76,7 +76,7 @@ public:
         , pipeline_(pipeline)
         , request_(std::move(request))
     {
-        enter(client, &request_);
+        enter(client, &stream_io::bytes_of(request_));
     }
 
     ~handed_over() override
@@ -129,7 +129,7 @@ void request_pipeline<Request>::finish_request(Request& request, endpoint const&
 template <class Request>
 void request_pipeline<Request>::shutdown_request(Request& request)
 {
-    stream_io::linger(request);
+    stream_io::linger(stream_io::bytes_of(request));
     close_request(request);
 }
 
@@ -190,7 +190,7 @@ bool request_pipeline<Request>::take_request()
         return false;
 
     auto& current = this->loop_request();
-    current.enter(taken->client_address, &taken->request);
+    current.enter(taken->client_address, &stream_io::bytes_of(taken->request));
     active_request::scope const scope(&current);
     try
     {
@@ -313,13 +313,13 @@ void request_pipeline<Request>::hand_over(Request& request, endpoint const& clie
 template <class Request>
 void request_pipeline<Request>::detach_request(Request& request) noexcept
 {
-    stream_io::detach(request);
+    stream_io::detach(stream_io::bytes_of(request));
 }
 
 template <class Request>
 void request_pipeline<Request>::attach_request(Request& request) noexcept
 {
-    stream_io::attach(request, this->loop_request());
+    stream_io::attach(stream_io::bytes_of(request), this->loop_request());
 }
 
 template <class Request>
@@ -381,5 +381,6 @@ void request_pipeline<Request>::contain_shutdown(Request& request, endpoint cons
 }
 
 template class request_pipeline<stream>;
+template class request_pipeline<datagram>;
 
 } // namespace socketserver

@@ -320,14 +320,16 @@ std::size_t socket_transport::receive(
     mutable_buffers buffers, time_limits const& limits, error_code& ec)
 {
     vector v(buffers);
-    auto const n = perform(direction::receive, limits, ec, [&v](int fd, int flags, bool& may_more) {
-        auto const n = v.count == 1 ? ::recv(fd, v.parts[0].iov_base, v.parts[0].iov_len, flags)
-                                    : ::recvmsg(fd, &v.message, flags);
-        // Less than asked for is all that there was.
-        if (n > 0 && static_cast<std::size_t>(n) < v.size)
-            may_more = false;
-        return n;
-    });
+    auto const n =
+        perform(direction::receive, limits, ec, [this, &v](int fd, int flags, bool& may_more) {
+            auto const n = v.count == 1 ? ::recv(fd, v.parts[0].iov_base, v.parts[0].iov_len, flags)
+                                        : ::recvmsg(fd, &v.message, flags);
+            // Less than asked for is all that there was: of a byte stream.  A Unix one also stops where
+            // descriptors were sent along.
+            if (is_tcp_ && n > 0 && static_cast<std::size_t>(n) < v.size)
+                may_more = false;
+            return n;
+        });
     if (n == 0 && !ec)
         ec = boost::asio::error::eof;
     return n;

@@ -7,6 +7,8 @@
 #include "current_request.hpp"
 #include "stream_files.hpp"
 
+#include <boost/system/system_error.hpp>
+
 #include <mutex>
 
 namespace socketserver {
@@ -199,16 +201,19 @@ void stream_io::before_wait(transport& bytes, error_code& ec)
         current_request->flush_pending();
 }
 
-error_code stream_io::unseen_error(transport const& bytes) noexcept
+void stream_io::throw_unseen_error(stream& s)
 {
-    auto const* const files = bytes.files_.load();
+    auto* const bytes = of(s);
+    auto const* const files = bytes ? bytes->files_.load() : nullptr;
     if (!files)
-        return {};
+        return;
+    error_code unseen;
     if (files->reads.kept() && !files->in.bad() && !files->read_error_seen)
-        return files->reads.kept();
-    if (files->writes.kept() && !files->out.bad() && !files->write_error_seen)
-        return files->writes.kept();
-    return {};
+        unseen = files->reads.kept();
+    else if (files->writes.kept() && !files->out.bad() && !files->write_error_seen)
+        unseen = files->writes.kept();
+    if (unseen)
+        throw boost::system::system_error(unseen, "an error that the standard library had caught");
 }
 
 void stream_io::attach(stream& s, active_request& request) noexcept

@@ -6,6 +6,7 @@
 #define SOCKETSERVER_SRC_STREAM_IO_HPP
 
 #include <socketserver/active_request.hpp>
+#include <socketserver/datagram.hpp>
 #include <socketserver/stream.hpp>
 #include <socketserver/transport.hpp>
 
@@ -49,14 +50,18 @@ public:
     // Sends what the current request holds back, and what this one does.
     static void before_wait(transport& bytes, boost::system::error_code& ec);
 
-    // What was caught by the standard library, where a stream buffer had thrown it.
-    static boost::system::error_code unseen_error(transport const& bytes) noexcept;
+    // Throws what was caught by the standard library, where a stream buffer had thrown it.
+    static void throw_unseen_error(stream& s);
 
     static void attach(stream& s, active_request& request) noexcept;
     static void detach(transport& bytes) noexcept;
     static void detach(stream& s) noexcept;
     static void mark_served(stream& s) noexcept;
-    static transport* of(stream& s) noexcept { return s.bytes_.get(); }
+    static transport* of(stream const& s) noexcept { return s.bytes_.get(); }
+
+    // What a request reads from and writes to.
+    static stream& bytes_of(datagram& d) noexcept { return d.memory_; }
+    static stream& bytes_of(stream& s) noexcept { return s; }
 
     // Takes leave as shutdown_request() does.
     static void linger(stream& s) noexcept;

@@ -1,0 +1,173 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include "datagram_transport.hpp"
+
+#include "strategy/coroutine_core.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <netinet/in.h>
+#include <poll.h>
+
+namespace socketserver {
+
+using boost::system::error_code;
+using core = coroutine_scheduler::core;
+using namespace std::chrono_literals;
+
+namespace {
+
+// Waits a little: no descriptor tells when a Unix peer that is not connected to has room.
+void rest(time_limits::clock::time_point until) noexcept
+{
+    if (auto* const in = core::current())
+        return in->sleep_until(until);
+    auto const left =
+        std::chrono::ceil<std::chrono::milliseconds>(until - time_limits::clock::now());
+    // A signal that aborts the request ends it.
+    ::poll(nullptr, 0, static_cast<int>(std::max(left, 0ms).count()));
+}
+
+// As a socket of both families takes it.
+peer_address native(endpoint const& to, int socket)
+{
+    peer_address result;
+    result.size = static_cast<socklen_t>(to.size());
+    std::memcpy(&result.storage, to.data(), to.size());
+    if (to.family() != address_family::ipv4)
+        return result;
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size);
+    if (domain != AF_INET6)
+        return result;
+    sockaddr_in v4;
+    std::memcpy(&v4, to.data(), sizeof v4);
+    sockaddr_in6 mapped{};
+    mapped.sin6_family = AF_INET6;
+    mapped.sin6_port = v4.sin_port;
+    mapped.sin6_addr.s6_addr[10] = mapped.sin6_addr.s6_addr[11] = 0xff;
+    std::memcpy(mapped.sin6_addr.s6_addr + 12, &v4.sin_addr, sizeof v4.sin_addr);
+    std::memcpy(&result.storage, &mapped, sizeof mapped);
+    result.size = sizeof mapped;
+    return result;
+}
+
+} // namespace
+
+std::size_t datagram_transport::receive(mutable_buffers buffers, time_limits const&, error_code& ec)
+{
+    std::size_t n = 0;
+    for (auto const& b : buffers)
+    {
+        auto const some = packet.copy(static_cast<char*>(b.data()), b.size(), read_);
+        read_ += some;
+        n += some;
+    }
+    ec = {};
+    if (interrupted())
+        ec = boost::asio::error::operation_aborted;
+    else if (n == 0)
+        ec = boost::asio::error::eof;
+    return ec ? 0 : n;
+}
+
+std::size_t datagram_transport::send(const_buffers buffers, time_limits const&, error_code& ec)
+{
+    return try_send(buffers, ec);
+}
+
+std::size_t datagram_transport::try_send(const_buffers buffers, error_code& ec)
+{
+    ec = {};
+    std::size_t n = 0;
+    for (auto const& b : buffers)
+    {
+        collected_.append(static_cast<char const*>(b.data()), b.size());
+        n += b.size();
+    }
+    return n;
+}
+
+void datagram_transport::shutdown_send(error_code& ec)
+{
+    ec = {};
+}
+
+void datagram_transport::linger(bool) noexcept {}
+
+void datagram_transport::close() noexcept {}
+
+// The socket is not its own.
+int datagram_transport::native_handle() const noexcept
+{
+    return -1;
+}
+
+int datagram_transport::release() noexcept
+{
+    return -1;
+}
+
+// A wait for room looks now and then whether it was interrupted.
+void datagram_transport::wake() noexcept {}
+
+void datagram_transport::finish(error_code& ec)
+{
+    if (!collected_.empty())
+        answer(collected_, ec);
+    collected_.clear();
+}
+
+void datagram_transport::answer(std::string_view message, error_code& ec)
+{
+    ec = {};
+    // A Unix socket without a name has no address but the family.
+    if (sender.size > sizeof(sa_family_t))
+        send_to(sender, message, ec);
+}
+
+void datagram_transport::send_to(endpoint const& to, std::string_view message, error_code& ec)
+{
+    send_to(native(to, socket_), message, ec);
+}
+
+void datagram_transport::send_to(peer_address const& to, std::string_view message, error_code& ec)
+{
+    ec = {};
+    auto const until = answers.until();
+    for (auto step = std::chrono::milliseconds(1);; step = std::min(step * 2, 50ms))
+    {
+        if (interrupted())
+        {
+            ec = boost::asio::error::operation_aborted;
+            // A handler that tries again for ever must not keep its loop.
+            if (auto* const in = core::current())
+                in->sleep_until(time_limits::clock::now());
+            return;
+        }
+        if (::sendto(socket_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
+                to.data(), to.size) >= 0)
+            return;
+        if (errno == EINTR)
+            continue;
+        if (errno != EAGAIN && errno != ENOBUFS)
+        {
+            ec.assign(errno, boost::system::system_category());
+            return;
+        }
+        auto const now = time_limits::clock::now();
+        if (now >= until)
+        {
+            ec = boost::asio::error::timed_out;
+            return;
+        }
+        rest(std::min(now + step, until));
+    }
+}
+
+} // namespace socketserver

@@ -1,0 +1,108 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include "socket_file.hpp"
+
+#include <cerrno>
+#include <chrono>
+#include <fcntl.h>
+#include <filesystem>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+
+namespace socketserver {
+
+namespace {
+
+// Whether nobody serves the socket at a path.  Only a refusal says so: where the queue is full or
+// permission is missing, somebody may be there.
+bool is_dead(endpoint const& address, int type) noexcept
+{
+    int const probe = ::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (probe < 0)
+        return false;
+    int const result = ::connect(probe, static_cast<sockaddr const*>(address.data()),
+        static_cast<socklen_t>(address.size()));
+    bool const refused = result < 0 && errno == ECONNREFUSED;
+    ::close(probe);
+    return refused;
+}
+
+} // namespace
+
+socket_file::~socket_file()
+{
+    end();
+}
+
+void socket_file::begin(endpoint const& address)
+{
+    if (address.family() != address_family::unix_domain || address.is_abstract())
+        return;
+    path_ = std::filesystem::absolute(address.path()).string();
+    auto const folder = std::filesystem::path(path_).parent_path();
+    folder_ = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder_ < 0)
+        return;
+    // Somebody who never lets go of the lock must not keep the server from starting.
+    using namespace std::chrono_literals;
+    auto const until = std::chrono::steady_clock::now() + 1s;
+    while (::flock(folder_, LOCK_EX | LOCK_NB) < 0 && std::chrono::steady_clock::now() < until)
+        std::this_thread::sleep_for(1ms);
+}
+
+bool socket_file::remove_dead(int socket_type) noexcept
+{
+    struct stat file;
+    if (path_.empty() || ::lstat(path_.c_str(), &file) < 0 || !S_ISSOCK(file.st_mode) ||
+        file.st_uid != ::geteuid())
+        return false;
+    try
+    {
+        if (!is_dead(endpoint("unix:" + path_), socket_type))
+            return false;
+    }
+    catch (std::exception const&)
+    {
+        // As an absolute one it is too long for an address.
+        return false;
+    }
+    return ::unlink(path_.c_str()) == 0;
+}
+
+void socket_file::bound() noexcept
+{
+    struct stat file;
+    if (path_.empty() || ::lstat(path_.c_str(), &file) < 0)
+        return;
+    device_ = file.st_dev;
+    inode_ = file.st_ino;
+}
+
+bool socket_file::allow(mode_t mode) noexcept
+{
+    return path_.empty() || ::chmod(path_.c_str(), mode) == 0;
+}
+
+void socket_file::end() noexcept
+{
+    // Closing it gives back the lock.
+    if (int const folder = std::exchange(folder_, -1); folder >= 0)
+        ::close(folder);
+}
+
+void socket_file::remove() noexcept
+{
+    struct stat file;
+    if (inode_ != 0 && ::lstat(path_.c_str(), &file) == 0 && file.st_dev == device_ &&
+        file.st_ino == inode_)
+        ::unlink(path_.c_str());
+    inode_ = 0;
+}
+
+} // namespace socketserver
