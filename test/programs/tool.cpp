@@ -13,6 +13,8 @@
 #include "support/connected.hpp"
 #include "support/program.hpp"
 
+#include <socketserver/datagram_client.hpp>
+
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
@@ -21,6 +23,7 @@
 #include <ostream>
 #include <string>
 #include <system_error>
+#include <unistd.h>
 #include <vector>
 
 namespace data = boost::unit_test::data;
@@ -112,7 +115,8 @@ std::vector<bad_input> const bad_inputs{
     {{"echo", "--bind"}, 2, "--bind"},
     {{"echo", "--bind", "example.org:80"}, 2, "example.org:80"},
     {{"echo", "--bind", "127.0.0.1:65536"}, 2, "127.0.0.1:65536"},
-    {{"echo", "--bind", "unix:/tmp/x"}, 2, "unix:/tmp/x"},
+    {{"echo", "--bind", "unix:"}, 2, "unix:"},
+    {{"echo", "--bind", "unix:/nowhere/x"}, 1, "unix:/nowhere/x"},
     {{"echo", "--bind", "192.0.2.1:0"}, 1, "192.0.2.1:0"},
     {{"echo", "--strategy", "fibers"}, 2, "fibers"},
     {{"echo", "--strategy", "threading:0"}, 2, "threading:0"},
@@ -232,6 +236,36 @@ BOOST_AUTO_TEST_CASE(tells_the_port_of_every_interface)
     in_progress(endpoint("127.0.0.1:0").with_port(address.port()));
     server.signal(SIGTERM);
     BOOST_TEST(server.exit_status() == 0);
+}
+
+BOOST_DATA_TEST_CASE(sends_back_bytes_over_a_unix_socket, strategies, strategy)
+{
+    auto const name = "unix:@socketserver-test-" + std::to_string(::getpid());
+    program server("socketserver", {"echo", "--bind", name, "--strategy", strategy});
+    auto const address = server.address();
+    BOOST_TEST(address == endpoint(name));
+    in_progress(address);
+    server.signal(SIGTERM);
+    BOOST_TEST(server.exit_status() == 0);
+}
+
+BOOST_DATA_TEST_CASE(sends_back_datagrams, strategies, strategy)
+{
+    auto const name = "unix:@socketserver-test-" + std::to_string(::getpid());
+    for (auto const& bind : {std::string("127.0.0.1:0"), name})
+    {
+        program server(
+            "socketserver", {"echo", "--datagrams", "--bind", bind, "--strategy", strategy});
+        socketserver::datagram_client client(server.address());
+        client.timeout(std::chrono::seconds(20));
+        for (std::string const packet : {"here", "", "there"})
+        {
+            client.send(packet);
+            BOOST_TEST(client.receive() == packet);
+        }
+        server.signal(SIGTERM);
+        BOOST_TEST(server.exit_status() == 0);
+    }
 }
 
 BOOST_AUTO_TEST_CASE(logs_what_it_is_told_to)

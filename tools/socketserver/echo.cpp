@@ -4,6 +4,7 @@
 
 #include "command.hpp"
 
+#include <socketserver/datagram_server.hpp>
 #include <socketserver/endpoint.hpp>
 #include <socketserver/log.hpp>
 #include <socketserver/make_server.hpp>
@@ -52,6 +53,22 @@ private:
     std::array<char, 16384> bytes_;
 };
 
+// Over what the address says, and what was asked for.
+std::unique_ptr<socketserver::base_server> make_echo(socketserver::strategy const& strategy,
+    socketserver::endpoint const& bind, bool datagrams,
+    std::optional<std::chrono::nanoseconds> idle)
+{
+    using namespace socketserver;
+    auto const connection = handler<echo_handler>(idle);
+    auto const packet = [](datagram& d) { d.send(d.packet()); };
+    bool const is_unix = bind.family() == address_family::unix_domain;
+    if (datagrams)
+        return is_unix ? make_server<unix_datagram_server>(strategy, bind, packet)
+                       : make_server<udp_server>(strategy, bind, packet);
+    return is_unix ? make_server<unix_stream_server>(strategy, bind, connection)
+                   : make_server<tcp_server>(strategy, bind, connection);
+}
+
 log_severity to_severity(std::string const& text)
 {
     constexpr std::pair<char const*, log_severity> levels[] = {
@@ -85,11 +102,13 @@ int echo(arguments const& given)
     std::string bind;
     std::string strategy;
     std::string level;
+    bool datagrams = false;
     po::options_description options("Options");
     auto add = options.add_options();
     add("bind", po::value(&bind)->value_name("ENDPOINT")->default_value("127.0.0.1:8009"),
-        "where to listen: 127.0.0.1:8009, [::1]:8009, or :8009 for every interface; port 0 for a "
-        "free one");
+        "where to listen: 127.0.0.1:8009, [::1]:8009, or :8009 for every interface (port 0 for a "
+        "free one); unix:/run/echo.sock or unix:@name");
+    add("datagrams", po::bool_switch(&datagrams), "serve datagrams and not connections");
     add("strategy", po::value(&strategy)->value_name("TEXT")->default_value("threading"),
         "synchronous, threading[:N], thread-pool[:N], forking[:N], coroutine, or preforking[:N], "
         "alone or before one of these as in preforking:4/coroutine");
@@ -119,8 +138,7 @@ int echo(arguments const& given)
     if (auto const limit = to_duration("timeout", values["timeout"].as<double>()); limit.count())
         idle = limit;
     socketserver::log_to_stderr(to_severity(level));
-    auto const server = socketserver::make_server<socketserver::tcp_server>(
-        strategy, bind, socketserver::handler<echo_handler>(idle));
+    auto const server = make_echo(strategy, bind, datagrams, idle);
     server->drain_timeout = to_duration("drain-timeout", values["drain-timeout"].as<double>());
 
     std::cout << "listening on " << server->server_address() << std::endl;
