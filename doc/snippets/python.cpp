@@ -12,6 +12,7 @@
 #include <socketserver.hpp>
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/write.hpp>
 
@@ -129,6 +130,27 @@ BOOST_AUTO_TEST_CASE(the_calls_of_sockets)
         BOOST_TEST(given_away >= 0);
         ::close(given_away);
     }
+    server.shutdown();
+    loop.join();
+}
+
+BOOST_AUTO_TEST_CASE(the_calls_of_datagrams)
+{
+    using socketserver::datagram_client;
+
+    socketserver::threading_udp_server server("127.0.0.1:0",
+        [](socketserver::datagram& request, socketserver::endpoint const& client_address) {
+            request.send("one");
+            request.send_to(client_address, "two");
+            request.wfile() << "three " << request.packet();
+        });
+    server.socket().set_option(boost::asio::socket_base::receive_buffer_size(65536));
+    std::thread loop([&] { server.serve_forever(); });
+    datagram_client client(server.server_address());
+    client.timeout(std::chrono::seconds(5));
+    client.send("four");
+    for (auto const* expected : {"one", "two", "three four"})
+        BOOST_TEST(client.receive() == expected);
     server.shutdown();
     loop.join();
 }

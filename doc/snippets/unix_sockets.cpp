@@ -1,0 +1,132 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+// Unix sockets: a file with permissions, a client that the kernel vouches for, and datagrams.
+
+#define BOOST_TEST_MODULE unix_sockets
+#include <boost/test/unit_test.hpp>
+
+#include <socketserver.hpp>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <istream>
+#include <ostream>
+#include <string>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <thread>
+#include <unistd.h>
+#include <utility>
+
+using namespace socketserver;
+
+namespace {
+
+class greeter : public stream_request_handler
+{
+    void handle() override
+    {
+        for (std::string line; std::getline(rfile(), line);)
+            wfile() << "hello, " << line << '\n';
+    }
+};
+
+// tag::server-class[]
+class own_server : public threading_mixin<unix_stream_server>
+{
+public:
+    own_server(endpoint address, handler_factory<stream> handlers)
+        : threading_mixin(std::move(address), std::move(handlers))
+    {
+        mode = 0660; // the owner and the group may connect
+    }
+
+private:
+    bool verify_request(stream& request, endpoint const&) override
+    {
+        auto const who = request.peer_credentials();
+        return who && (who->uid == ::geteuid() || who->uid == 0);
+    }
+};
+// end::server-class[]
+
+// A folder for the test's sockets.
+struct folder
+{
+    folder()
+    {
+        std::string name = (std::filesystem::temp_directory_path() / "doc-XXXXXX").string();
+        BOOST_TEST_REQUIRE(::mkdtemp(name.data()));
+        path = name;
+    }
+
+    ~folder() { std::filesystem::remove_all(path); }
+
+    std::filesystem::path path;
+};
+
+std::string ask(endpoint const& server, std::string const& question)
+{
+    // tag::client[]
+    stream s = connect(server);
+    // end::client[]
+    s.wfile() << question << '\n';
+    std::string answer;
+    BOOST_TEST(s.read_line(answer));
+    return answer;
+}
+
+void serve_and(base_server& server, std::function<void()> const& talk)
+{
+    std::thread loop([&] { server.serve_forever(); });
+    talk();
+    server.server_close();
+    loop.join();
+}
+
+} // namespace
+
+BOOST_FIXTURE_TEST_CASE(the_same_handler_serves_a_file, folder)
+{
+    auto const where = "unix:" + (path / "greeter.sock").string();
+    // tag::server[]
+    ready<own_server> server(where, handler<greeter>); // where: unix:/run/greeter.sock
+    // end::server[]
+    struct stat status;
+    BOOST_TEST_REQUIRE(::stat((path / "greeter.sock").c_str(), &status) == 0);
+    BOOST_TEST((status.st_mode & 0777) == 0660u);
+    serve_and(server, [&] { BOOST_TEST(ask(where, "you") == "hello, you"); });
+    BOOST_TEST(!std::filesystem::exists(path / "greeter.sock"));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_dead_servers_file_is_replaced_and_a_living_ones_is_not, folder)
+{
+    auto const where = "unix:" + (path / "greeter.sock").string();
+    // A socket that is bound and closed leaves its file.
+    endpoint const address(where);
+    int const dead = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    BOOST_TEST_REQUIRE(::bind(dead, static_cast<sockaddr const*>(address.data()),
+                           static_cast<socklen_t>(address.size())) == 0);
+    ::close(dead);
+    threading_unix_stream_server server(where, handler<greeter>);
+    BOOST_CHECK_THROW(
+        threading_unix_stream_server(where, handler<greeter>), boost::system::system_error);
+    serve_and(server, [&] { BOOST_TEST(ask(where, "you") == "hello, you"); });
+}
+
+BOOST_FIXTURE_TEST_CASE(datagrams_go_there_too, folder)
+{
+    auto const where = "unix:" + (path / "echo.sock").string();
+    // tag::datagram[]
+    threading_unix_datagram_server server(
+        where, [](datagram& request) { request.wfile() << request.packet(); });
+    // end::datagram[]
+    serve_and(server, [&] {
+        datagram_client client(where);
+        client.send("hello");
+        BOOST_TEST(client.receive() == "hello");
+    });
+}
