@@ -238,6 +238,14 @@ BOOST_AUTO_TEST_CASE(what_a_handler_throws_goes_to_handle_error)
     BOOST_TEST(log.count("error: 192.0.2.1:1234: of the handler") == 1u);
 }
 
+BOOST_AUTO_TEST_CASE(its_factory_makes_handlers_for_anybody)
+{
+    auto const record = std::make_shared<memory_transport::record>();
+    stream request(std::make_unique<memory_transport>("", record));
+    server.handlers().make()->run(request, endpoint("192.0.2.1:1234"), server);
+    BOOST_TEST(record->output == "served");
+}
+
 BOOST_AUTO_TEST_CASE(what_a_hook_leaves_open_is_closed)
 {
     server.processes = false;

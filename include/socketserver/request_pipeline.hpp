@@ -133,6 +133,12 @@ public:
 
     /** @} */
 
+    /** Return what makes the handlers: Python's `RequestHandlerClass`.
+
+        @return The factory; it lives as long as the server.
+    */
+    handler_factory<Request> const& handlers() const noexcept { return handlers_; }
+
 protected:
     /** A pipeline that ends in a handler.
 

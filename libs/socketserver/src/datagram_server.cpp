@@ -14,7 +14,7 @@
 #include <boost/system/system_error.hpp>
 
 #include <cerrno>
-#include <cstring>
+#include <netinet/in.h>
 #include <string>
 #include <sys/socket.h>
 #include <utility>
@@ -35,23 +35,6 @@ struct datagram_server<Protocol>::receiver
     std::size_t size = 0;
     bool truncation_said = false;
 };
-
-namespace {
-
-std::optional<credentials> vouched_by(msghdr& message) noexcept
-{
-    for (auto* part = CMSG_FIRSTHDR(&message); part; part = CMSG_NXTHDR(&message, part))
-    {
-        if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS)
-            continue;
-        ucred u;
-        std::memcpy(&u, CMSG_DATA(part), sizeof u);
-        return credentials{u.pid, u.uid, u.gid};
-    }
-    return std::nullopt;
-}
-
-} // namespace
 
 template <class Protocol>
 datagram_server<Protocol>::datagram_server(endpoint address, handler_factory<datagram> handlers)
@@ -117,9 +100,17 @@ void datagram_server<Protocol>::bind_socket(std::optional<unsigned> mode)
     r.address = r.socket->bind(r.address, {allow_reuse_address, allow_reuse_port, mode});
     r.open = std::shared_ptr<void>(r.socket.get(), [socket = r.socket](void*) { socket->close(); });
     r.socket->serves();
-    int const on = 1;
+    // What is to be noted beside each datagram; without it, answers go all the same.
+    auto const want = [fd = r.socket->descriptor()](int level, int option) {
+        int const on = 1;
+        ::setsockopt(fd, level, option, &on, sizeof on);
+    };
     if (!r.socket->is_ip)
-        ::setsockopt(r.socket->descriptor(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+        want(SOL_SOCKET, SO_PASSCRED);
+    else if (r.address.family() == socketserver::address_family::ipv6)
+        want(IPPROTO_IPV6, IPV6_RECVPKTINFO);
+    else
+        want(IPPROTO_IP, IP_PKTINFO);
 }
 
 template <class Protocol>
@@ -140,19 +131,14 @@ std::optional<typename datagram_server<Protocol>::accepted> datagram_server<Prot
     auto bytes = std::make_unique<datagram_transport>(r.open, r.socket->descriptor());
 
     iovec part{r.buffer.get(), r.size};
-    // Room for the credentials and for nothing else: descriptors that somebody sends along are
-    // closed by the kernel.
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
+    alignas(cmsghdr) char control[datagram_transport::note_size];
     msghdr message{};
     message.msg_name = &bytes->sender.storage;
     message.msg_namelen = sizeof bytes->sender.storage;
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    if (!r.socket->is_ip)
-    {
-        message.msg_control = control;
-        message.msg_controllen = sizeof control;
-    }
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
     auto const n = ::recvmsg(r.socket->descriptor(), &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (n < 0)
     {
@@ -163,7 +149,7 @@ std::optional<typename datagram_server<Protocol>::accepted> datagram_server<Prot
     bytes->sender.size = message.msg_namelen;
     bytes->packet.assign(r.buffer.get(), static_cast<std::size_t>(n));
     bytes->truncated = message.msg_flags & MSG_TRUNC;
-    bytes->vouched = vouched_by(message);
+    bytes->note(message);
     if (bytes->truncated && !std::exchange(r.truncation_said, true))
         log(log_severity::warning, r.address.str() + ": a datagram was longer than " +
                                        std::to_string(r.size) + " bytes; the rest is lost");

@@ -59,6 +59,44 @@ peer_address native(endpoint const& to, int socket)
 
 } // namespace
 
+void datagram_transport::note(msghdr& received) noexcept
+{
+    for (auto* part = CMSG_FIRSTHDR(&received); part; part = CMSG_NXTHDR(&received, part))
+    {
+        auto const is = [part](int level, int type) {
+            return part->cmsg_level == level && part->cmsg_type == type;
+        };
+        auto const answer_from = [this, part](auto where) {
+            auto* const header = reinterpret_cast<cmsghdr*>(asked_);
+            *header = *part;
+            std::memcpy(CMSG_DATA(header), &where, sizeof where);
+            asked_size_ = CMSG_SPACE(sizeof where);
+        };
+        if (is(SOL_SOCKET, SCM_CREDENTIALS))
+        {
+            ucred u;
+            std::memcpy(&u, CMSG_DATA(part), sizeof u);
+            vouched = credentials{u.pid, u.uid, u.gid};
+        }
+        else if (is(IPPROTO_IP, IP_PKTINFO))
+        {
+            in_pktinfo to;
+            std::memcpy(&to, CMSG_DATA(part), sizeof to);
+            to.ipi_ifindex = 0;
+            answer_from(to);
+        }
+        else if (is(IPPROTO_IPV6, IPV6_PKTINFO))
+        {
+            in6_pktinfo to;
+            std::memcpy(&to, CMSG_DATA(part), sizeof to);
+            if (!IN6_IS_ADDR_LINKLOCAL(&to.ipi6_addr))
+                to.ipi6_ifindex = 0;
+            if (!IN6_IS_ADDR_MULTICAST(&to.ipi6_addr))
+                answer_from(to);
+        }
+    }
+}
+
 std::size_t datagram_transport::receive(mutable_buffers buffers, time_limits const&, error_code& ec)
 {
     std::size_t n = 0;
@@ -139,6 +177,17 @@ void datagram_transport::send_to(endpoint const& to, std::string_view message, e
 void datagram_transport::send_to(peer_address const& to, std::string_view message, error_code& ec)
 {
     ec = {};
+    iovec part{const_cast<char*>(message.data()), message.size()};
+    msghdr whole{};
+    whole.msg_name = const_cast<sockaddr_storage*>(&to.storage);
+    whole.msg_namelen = to.size;
+    whole.msg_iov = &part;
+    whole.msg_iovlen = 1;
+    if (asked_size_ != 0)
+    {
+        whole.msg_control = asked_;
+        whole.msg_controllen = asked_size_;
+    }
     auto const until = answers.until();
     for (auto step = std::chrono::milliseconds(1);; step = std::min(step * 2, 50ms))
     {
@@ -150,8 +199,7 @@ void datagram_transport::send_to(peer_address const& to, std::string_view messag
                 in->sleep_until(time_limits::clock::now());
             return;
         }
-        if (::sendto(socket_, message.data(), message.size(), MSG_DONTWAIT | MSG_NOSIGNAL,
-                to.data(), to.size) >= 0)
+        if (::sendmsg(socket_, &whole, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
             return;
         if (errno == EINTR)
             continue;

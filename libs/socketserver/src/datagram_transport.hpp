@@ -10,7 +10,10 @@
 #include <socketserver/endpoint.hpp>
 #include <socketserver/transport.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <memory>
+#include <netinet/in.h>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,11 +68,19 @@ public:
     void answer(std::string_view message, boost::system::error_code& ec);
     void send_to(endpoint const& to, std::string_view message, boost::system::error_code& ec);
 
+    // Notes what the system says beside a datagram: where it was sent to, and who sent it.
+    void note(msghdr& received) noexcept;
+
     std::string packet;
     peer_address sender;
     std::optional<credentials> vouched;
     bool truncated = false;
     time_limits answers{std::chrono::seconds(1), {}};
+
+    // Room for what note() looks for and for nothing else: descriptors that somebody sends along are
+    // closed by the kernel.
+    static constexpr std::size_t note_size =
+        CMSG_SPACE(std::max({sizeof(in_pktinfo), sizeof(in6_pktinfo), sizeof(ucred)}));
 
 private:
     void wake() noexcept override;
@@ -78,6 +89,9 @@ private:
     std::shared_ptr<void> keeps_open_;
     int socket_;
     std::size_t read_ = 0;
+    // The address that was asked, where the socket has several: an answer comes from it.
+    alignas(cmsghdr) char asked_[CMSG_SPACE(sizeof(in6_pktinfo))];
+    std::size_t asked_size_ = 0;
     std::string collected_;
 };
 
