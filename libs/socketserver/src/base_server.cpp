@@ -90,8 +90,6 @@ bool base_server::in_loop_thread() const noexcept
     return state_->loop_thread.load() == std::this_thread::get_id();
 }
 
-// ---------------------------------------------------------------- stopping
-
 void base_server::request_shutdown() noexcept
 {
     state_->server_stop.set();
@@ -212,8 +210,6 @@ void base_server::kill_requests() noexcept
     if (stuck)
         std::_Exit(EXIT_FAILURE);
 }
-
-// ---------------------------------------------------------------- processes
 
 void base_server::after_fork(fork_role role)
 {

@@ -4,20 +4,18 @@
 
 #include "socket_transport.hpp"
 
+#include "io_vector.hpp"
 #include "open_sockets.hpp"
+#include "without_sigpipe.hpp"
 
 #include <boost/system/error_code.hpp>
 
 #include <algorithm>
 #include <cerrno>
-#include <csignal>
-#include <linux/sockios.h>
 #include <poll.h>
-#include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/time.h>
 #include <thread>
 #include <unistd.h>
@@ -31,88 +29,15 @@ using std::chrono::nanoseconds;
 
 namespace {
 
-constexpr std::size_t most_buffers = 16;
-
 void set_errno(error_code& ec) noexcept
 {
     ec.assign(errno, boost::system::system_category());
 }
 
-// The buffers of one system call.
-struct vector
-{
-    template <class Buffers>
-    explicit vector(Buffers const& buffers) noexcept
-    {
-        for (auto const& b : buffers)
-        {
-            if (count == most_buffers)
-                break;
-            parts[count++] = {const_cast<void*>(static_cast<void const*>(b.data())), b.size()};
-            size += b.size();
-        }
-        message.msg_iov = parts;
-        message.msg_iovlen = count;
-    }
-
-    // Forgets what has been moved.
-    void advance(std::size_t n) noexcept
-    {
-        size -= n;
-        while (n != 0 && n >= message.msg_iov->iov_len)
-        {
-            n -= message.msg_iov->iov_len;
-            ++message.msg_iov;
-            --message.msg_iovlen;
-        }
-        if (n != 0)
-        {
-            message.msg_iov->iov_base = static_cast<char*>(message.msg_iov->iov_base) + n;
-            message.msg_iov->iov_len -= n;
-        }
-    }
-
-    iovec parts[most_buffers];
-    std::size_t count = 0;
-    std::size_t size = 0;
-    msghdr message{};
-};
-
-// Whether the conversation must have ended: whoever never waits is told so, too.
 bool is_over(time_limits const& limits) noexcept
 {
     return limits.deadline && time_limits::clock::now() >= *limits.deadline;
 }
-
-// sendfile(2) has no MSG_NOSIGNAL: a SIGPIPE of ours is taken back before it is delivered.
-class without_sigpipe
-{
-public:
-    without_sigpipe() noexcept
-    {
-        ::sigemptyset(&sigpipe_);
-        ::sigaddset(&sigpipe_, SIGPIPE);
-        sigset_t pending;
-        ::sigpending(&pending);
-        was_pending_ = ::sigismember(&pending, SIGPIPE) == 1;
-        ::pthread_sigmask(SIG_BLOCK, &sigpipe_, &before_);
-    }
-
-    ~without_sigpipe()
-    {
-        int const error = errno;
-        timespec const at_once{};
-        if (!was_pending_)
-            ::sigtimedwait(&sigpipe_, nullptr, &at_once);
-        ::pthread_sigmask(SIG_SETMASK, &before_, nullptr);
-        errno = error;
-    }
-
-private:
-    sigset_t sigpipe_;
-    sigset_t before_;
-    bool was_pending_;
-};
 
 } // namespace
 
@@ -127,8 +52,6 @@ socket_transport::~socket_transport()
 {
     close();
 }
-
-// ---------------------------------------------------------------- one operation
 
 template <class Operation>
 std::size_t socket_transport::perform(
@@ -319,7 +242,7 @@ bool socket_transport::wait(direction d, clock::time_point until, error_code& ec
 std::size_t socket_transport::receive(
     mutable_buffers buffers, time_limits const& limits, error_code& ec)
 {
-    vector v(buffers);
+    io_vector v(buffers);
     auto const n =
         perform(direction::receive, limits, ec, [this, &v](int fd, int flags, bool& may_more) {
             auto const n = v.count == 1 ? ::recv(fd, v.parts[0].iov_base, v.parts[0].iov_len, flags)
@@ -337,7 +260,7 @@ std::size_t socket_transport::receive(
 
 std::size_t socket_transport::send(const_buffers buffers, time_limits const& limits, error_code& ec)
 {
-    vector v(buffers);
+    io_vector v(buffers);
     std::size_t done = 0;
     while (v.size != 0)
     {
@@ -361,7 +284,7 @@ std::size_t socket_transport::send(const_buffers buffers, time_limits const& lim
 
 std::size_t socket_transport::try_send(const_buffers buffers, error_code& ec)
 {
-    vector v(buffers);
+    io_vector v(buffers);
     users_.fetch_add(1);
     ssize_t n = -1;
     if (int const fd = descriptor_.load(); fd < 0)
@@ -412,88 +335,11 @@ std::uint64_t socket_transport::send_file(
     return done;
 }
 
-// ---------------------------------------------------------------- leave
-
 void socket_transport::shutdown_send(error_code& ec)
 {
     ec = {};
     if (::shutdown(descriptor(), SHUT_WR) < 0)
         set_errno(ec);
-}
-
-int socket_transport::unacknowledged() const noexcept
-{
-    int bytes = 0;
-    return is_tcp_ && ::ioctl(descriptor(), SIOCOUTQ, &bytes) == 0 ? bytes : 0;
-}
-
-enum class socket_transport::leftover
-{
-    none,
-    some,
-    end
-};
-
-// Reads what the peer has sent and nobody wants, without waiting.
-socket_transport::leftover socket_transport::read_leftover(std::size_t& budget) noexcept
-{
-    // Where each is thrown away unread, TCP needs no buffer (MSG_TRUNC); other sockets do.
-    char buffer[4096];
-    bool any = false;
-    for (;;)
-    {
-        // Called by its number: ThreadSanitizer takes recv's null for a place that is written to.
-        auto const n = is_tcp_ ? ::syscall(SYS_recvfrom, descriptor(), nullptr, 65536,
-                                     MSG_DONTWAIT | MSG_TRUNC, nullptr, nullptr)
-                               : ::recv(descriptor(), buffer, sizeof buffer, MSG_DONTWAIT);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0 && errno == EAGAIN)
-            return any ? leftover::some : leftover::none;
-        if (n <= 0)
-            return leftover::end;
-        any = true;
-        if (static_cast<std::size_t>(n) >= budget)
-            return leftover::end;
-        budget -= static_cast<std::size_t>(n);
-    }
-}
-
-// A close with unread bytes resets the connection, and a reset makes the peer's kernel throw away
-// what it had received: a reply would be lost because its client had more to say.  So the end is
-// told first, what is unread is read, and as long as it may matter the peer's end is waited for.
-void socket_transport::linger(bool may_wait) noexcept
-{
-    if (interrupted())
-        return;
-    // Before the end is told, for that counts as a byte.
-    bool const in_flight = unacknowledged() != 0;
-    if (::shutdown(descriptor(), SHUT_WR) < 0)
-        return;
-    std::size_t budget = 1 << 20;
-    auto found = read_leftover(budget);
-    bool unread = is_tcp_ && found == leftover::some;
-    if (!may_wait || (!unread && !in_flight))
-        return;
-
-    auto const end = clock::now() + 2s;
-    auto step = std::chrono::milliseconds(1);
-    while (found != leftover::end && !interrupted() && clock::now() < end)
-    {
-        error_code ec;
-        readiness_.readable = false;
-        if (wait(direction::receive, std::min(clock::now() + step, end), ec))
-        {
-            found = read_leftover(budget);
-            unread = unread || (is_tcp_ && found == leftover::some);
-        }
-        else if (ec != boost::asio::error::timed_out)
-            return;
-        // What is left is the end itself.
-        if (!unread && unacknowledged() <= 1)
-            return;
-        step = std::min(step * 2, std::chrono::milliseconds(50));
-    }
 }
 
 void socket_transport::wake() noexcept

@@ -59,8 +59,6 @@ exception_state exception_state::exchange(exception_state next) noexcept
     return before;
 }
 
-// ---------------------------------------------------------------- one thread's coroutines
-
 coroutine_scheduler::core::core() = default;
 
 coroutine_scheduler::core::~core()
@@ -315,8 +313,6 @@ void coroutine_scheduler::core::forget(readiness& r) noexcept
     free_slots_.push_back(r.slot);
     r.owner = nullptr;
 }
-
-// ---------------------------------------------------------------- in the loop's thread
 
 coroutine_scheduler::coroutine_scheduler()
     : core_(std::make_unique<core>())
