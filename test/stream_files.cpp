@@ -101,6 +101,18 @@ BOOST_DATA_TEST_CASE(rfile_reads_large_blocks,
     BOOST_TEST(in.eof());
 }
 
+BOOST_AUTO_TEST_CASE(a_buffer_as_large_as_can_be_said_is_as_large_as_makes_sense)
+{
+    auto const record = std::make_shared<memory_transport::record>();
+    stream s(std::make_unique<memory_transport>("line\n", record));
+    s.buffer_sizes(std::size_t(-1), std::size_t(-1));
+    std::string line;
+    BOOST_TEST(s.read_line(line));
+    BOOST_TEST(line == "line");
+    s.wfile() << "answer" << std::flush;
+    BOOST_TEST(record->output == "answer");
+}
+
 BOOST_AUTO_TEST_CASE(wbufsize_0_sends_every_insertion_at_once)
 {
     auto record = std::make_shared<memory_transport::record>();

@@ -18,7 +18,7 @@ namespace socketserver {
 
     Called within a request, connecting and the stream wait as that request waits: in a coroutine
     they suspend only it, and an abort of the request wakes them. The stream then belongs to that
-    request and must not outlive it.
+    request: it must neither outlive it nor be used by another thread.
 
     @param server Where the server listens.
     @param limit How long to wait for it; none for as long as the system tries.

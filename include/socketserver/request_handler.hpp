@@ -135,10 +135,10 @@ public:
     /** The longest time that the whole conversation may take; none by default. */
     std::optional<std::chrono::nanoseconds> deadline;
 
-    /** Bytes that @ref rfile reads ahead at most; 0 reads byte by byte. */
+    /** Bytes that @ref rfile reads ahead at most, up to 1 MiB; 0 reads byte by byte. */
     std::size_t rbufsize = 8192;
 
-    /** Bytes that @ref wfile holds back at most; 0 sends every insertion at once. */
+    /** Bytes that @ref wfile holds back at most, up to 1 MiB; 0 sends every insertion at once. */
     std::size_t wbufsize = 8192;
 
     /** Whether small pieces are sent at once (TCP_NODELAY); without effect where it has no

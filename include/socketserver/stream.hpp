@@ -301,7 +301,8 @@ public:
     */
     void deadline(std::optional<std::chrono::steady_clock::time_point> at) noexcept;
 
-    /** Set the sizes of the buffers of @ref rfile and @ref wfile; before their first use.
+    /** Set the sizes of the buffers of @ref rfile and @ref wfile; before their first use. More than
+        1 MiB is taken for 1 MiB.
 
         @param rbufsize Bytes to read ahead at most; 0 reads byte by byte.
         @param wbufsize Bytes to hold back at most; 0 sends every insertion at once.
@@ -317,7 +318,7 @@ public:
 
     /** Return where the peer is.
 
-        @return Its endpoint; none when it has no name or the stream is not open.
+        @return Its endpoint; none when it has no name or has gone, or the stream is not open.
     */
     endpoint remote_endpoint() const;
 

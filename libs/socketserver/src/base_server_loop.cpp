@@ -215,7 +215,8 @@ bool base_server::may_take(clock::time_point& until)
         return false;
     }
     s.paused_until.reset();
-    if (s.failing.is_over())
+    // That a pause has ended says nothing: only a request that was taken does.
+    if (s.pause == 0ms && s.failing.is_over())
         say(log_severity::info, "takes requests again");
     return true;
 }

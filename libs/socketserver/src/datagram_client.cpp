@@ -80,6 +80,8 @@ void datagram_client::send(std::string_view message, error_code& ec)
 {
     ec = {};
     stream_io::before_wait(*bytes_, ec);
+    if (ec)
+        return;
     const_buffer const whole(message.data(), message.size());
     if (message.empty())
         bytes_->try_send({&whole, 1}, ec);
@@ -105,6 +107,8 @@ std::string datagram_client::receive(error_code& ec)
         buffer_size_ = max_packet_size;
     }
     stream_io::before_wait(*bytes_, ec);
+    if (ec)
+        return {};
     mutable_buffer const room(buffer_.get(), buffer_size_);
     auto const n = bytes_->receive({&room, 1}, limits_, ec);
     // Of datagrams it is an empty one.

@@ -11,6 +11,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -222,8 +223,9 @@ void stream::buffer_sizes(std::size_t rbufsize, std::size_t wbufsize) noexcept
 {
     if (!bytes_)
         return;
-    bytes_->rbufsize_ = rbufsize;
-    bytes_->wbufsize_ = wbufsize;
+    constexpr std::size_t most = 1 << 20;
+    bytes_->rbufsize_ = std::min(rbufsize, most);
+    bytes_->wbufsize_ = std::min(wbufsize, most);
 }
 
 void stream::disable_nagle_algorithm() noexcept
