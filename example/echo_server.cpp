@@ -36,12 +36,10 @@ int main(int argc, char* argv[])
 try
 {
     namespace po = boost::program_options;
-    std::string bind;
-    std::string strategy;
+    std::string bind = "127.0.0.1:8009";
+    std::string strategy = "threading";
     po::options_description options;
-    auto add = options.add_options();
-    add("bind", po::value(&bind)->default_value("127.0.0.1:8009"));
-    add("strategy", po::value(&strategy)->default_value("threading"));
+    options.add_options()("bind", po::value(&bind))("strategy", po::value(&strategy));
     po::variables_map given;
     po::store(po::command_line_parser(argc, argv).options(options).positional({}).run(), given);
     po::notify(given);

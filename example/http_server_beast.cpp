@@ -28,7 +28,6 @@ class hello : public socketserver::stream_request_handler
 public:
     hello() { timeout = std::chrono::seconds(30); }
 
-private:
     void handle() override
     {
         boost::beast::flat_buffer buffer;
@@ -37,8 +36,7 @@ private:
             http::request<http::string_body> question;
             boost::system::error_code ec;
             http::read(request(), buffer, question, ec);
-            // Between two questions a client may leave, or stay silent for too long.
-            if (ec == http::error::end_of_stream || ec == boost::asio::error::timed_out)
+            if (ec == http::error::end_of_stream)
                 return;
             if (ec)
                 throw boost::system::system_error(ec);
@@ -61,12 +59,10 @@ int main(int argc, char* argv[])
 try
 {
     namespace po = boost::program_options;
-    std::string bind;
-    std::string strategy;
+    std::string bind = "127.0.0.1:8080";
+    std::string strategy = "threading";
     po::options_description options;
-    auto add = options.add_options();
-    add("bind", po::value(&bind)->default_value("127.0.0.1:8080"));
-    add("strategy", po::value(&strategy)->default_value("threading"));
+    options.add_options()("bind", po::value(&bind))("strategy", po::value(&strategy));
     po::variables_map given;
     po::store(po::command_line_parser(argc, argv).options(options).positional({}).run(), given);
     po::notify(given);

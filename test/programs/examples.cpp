@@ -2,76 +2,36 @@
 // Distributed under the Boost Software License, Version 1.0.
 // (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
 
-// The examples, from outside.
+// The examples, from outside: echo, the menu, HTTP, and the command line of all.
 
 #define BOOST_TEST_MODULE programs_examples
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include "programs/examples.hpp"
 #include "support/client.hpp"
 #include "support/connected.hpp"
 #include "support/program.hpp"
 
-#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <stdexcept>
 #include <string>
-#include <vector>
 
 namespace data = boost::unit_test::data;
-using socketserver::endpoint;
+using namespace examples;
 using support::client;
 using support::program;
 
 namespace {
 
-using words = std::vector<std::string>;
-
 auto const strategies = data::make(words{"synchronous", "threading", "thread-pool", "forking",
     "coroutine", "preforking", "preforking:2/threading", "preforking:2/coroutine"});
 auto const concurrent = data::make(words{"threading", "thread-pool", "forking", "coroutine",
     "preforking:2", "preforking:2/threading", "preforking:2/coroutine"});
-auto const servers = data::make(words{"echo_server", "menu_server", "http_server_beast"});
-
-// A server, and where it listens.
-struct served
-{
-    served(std::string const& name, std::string const& strategy)
-        : server(name, {"--bind", "127.0.0.1:0", "--strategy", strategy})
-    {
-    }
-
-    void check_ends()
-    {
-        server.signal(SIGTERM);
-        BOOST_TEST(server.exit_status() == 0);
-        BOOST_TEST(server.output() == "");
-    }
-
-    program server;
-    endpoint address = server.address();
-};
-
-bool is_one_line_of(std::string const& name, std::string const& text)
-{
-    return text.starts_with(name + ": ") && text.ends_with('\n') &&
-           std::count(text.begin(), text.end(), '\n') == 1;
-}
-
-void check_refused(std::string const& name, words const& arguments, std::string const& named)
-{
-    program p(name, arguments);
-    auto const errors = p.errors();
-    BOOST_TEST_CONTEXT(errors)
-    {
-        BOOST_TEST(is_one_line_of(name, errors));
-        BOOST_TEST(errors.find(named) != errors.npos);
-        BOOST_TEST(p.output() == "");
-        BOOST_TEST(p.exit_status() == 1);
-    }
-}
+auto const servers = data::make(words{"access_control", "chat_server", "echo_server",
+    "http_server_beast", "many_servers", "menu_server"});
 
 // Asks curl, and gives what it prints.
 std::string curl(std::string const& arguments)
@@ -93,7 +53,7 @@ BOOST_AUTO_TEST_SUITE(echo)
 
 BOOST_DATA_TEST_CASE(answers_the_client, strategies, strategy)
 {
-    served s("echo_server", strategy);
+    served s("echo_server", {"--strategy", strategy});
     program said("echo_client", {s.address.str(), "hello", "", "two words"});
     BOOST_TEST(said.output() == "hello\n\ntwo words\n");
     BOOST_TEST(said.exit_status() == 0);
@@ -105,7 +65,7 @@ BOOST_DATA_TEST_CASE(answers_the_client, strategies, strategy)
 
 BOOST_DATA_TEST_CASE(drains_a_client_in_progress, strategies, strategy)
 {
-    served s("echo_server", strategy);
+    served s("echo_server", {"--strategy", strategy});
     client c(s.address);
     c.send("before");
     BOOST_TEST(c.bytes(6) == "before");
@@ -144,7 +104,7 @@ BOOST_AUTO_TEST_SUITE(menu)
 
 BOOST_DATA_TEST_CASE(talks_to_two_callers_at_once, concurrent, strategy)
 {
-    served s("menu_server", strategy);
+    served s("menu_server", {"--strategy", strategy});
     client one(s.address);
     client two(s.address);
     // Both are greeted before either has said a word.
@@ -172,12 +132,12 @@ BOOST_DATA_TEST_CASE(talks_to_two_callers_at_once, concurrent, strategy)
 
 BOOST_AUTO_TEST_CASE(hangs_up_on_a_caller_who_does_not_stop_talking)
 {
-    served s("menu_server", "threading");
+    served s("menu_server");
     client c(s.address);
     c.send(std::string(200, '1'));
     BOOST_TEST(c.line().starts_with("Welcome"));
     BOOST_TEST(c.sees_end());
-    s.check_ends();
+    s.check_ends("Message too long");
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -186,7 +146,7 @@ BOOST_AUTO_TEST_SUITE(http)
 
 BOOST_DATA_TEST_CASE(answers_curl, strategies, strategy)
 {
-    served s("http_server_beast", strategy);
+    served s("http_server_beast", {"--strategy", strategy});
     auto const url = "http://" + s.address.str();
     // The second transfer makes no connection of its own.
     BOOST_TEST(curl("--write-out '%{http_code} %{num_connects}\\n' " + url + "/a " + url + "/b") ==
@@ -198,7 +158,7 @@ BOOST_DATA_TEST_CASE(answers_curl, strategies, strategy)
 
 BOOST_AUTO_TEST_CASE(closes_when_the_client_asks_for_it)
 {
-    served s("http_server_beast", "threading");
+    served s("http_server_beast");
     client c(s.address);
     c.send("GET / HTTP/1.1\r\nConnection: close\r\n\r\n");
     auto const answer = c.all();
@@ -209,7 +169,7 @@ BOOST_AUTO_TEST_CASE(closes_when_the_client_asks_for_it)
 
 BOOST_AUTO_TEST_CASE(answers_head_without_a_body)
 {
-    served s("http_server_beast", "threading");
+    served s("http_server_beast");
     client c(s.address);
     c.send("HEAD / HTTP/1.1\r\nConnection: close\r\n\r\n");
     auto const answer = c.all();
@@ -221,14 +181,12 @@ BOOST_AUTO_TEST_CASE(answers_head_without_a_body)
 
 BOOST_AUTO_TEST_CASE(survives_what_is_not_http)
 {
-    served s("http_server_beast", "threading");
+    served s("http_server_beast");
     client c(s.address);
     c.send("what?\r\n\r\n");
     BOOST_TEST(c.all() == "");
     BOOST_TEST(curl("http://" + s.address.str()) == "hello, you asked for /\n");
-    s.server.signal(SIGTERM);
-    BOOST_TEST(s.server.exit_status() == 0);
-    BOOST_TEST(s.server.errors().find("error: " + std::string("127.0.0.1:")) != std::string::npos);
+    s.check_ends("127.0.0.1:");
 }
 
 BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,99 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#ifndef SOCKETSERVER_TEST_PROGRAMS_EXAMPLES_HPP
+#define SOCKETSERVER_TEST_PROGRAMS_EXAMPLES_HPP
+
+#include <socketserver/endpoint.hpp>
+
+#include <boost/test/unit_test.hpp>
+
+#include "support/client.hpp"
+#include "support/program.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <string>
+#include <sys/socket.h>
+#include <system_error>
+#include <vector>
+
+namespace examples {
+
+using words = std::vector<std::string>;
+
+inline words operator+(words one, words const& other)
+{
+    one.insert(one.end(), other.begin(), other.end());
+    return one;
+}
+
+// An example that is a server, and where it listens.
+struct served
+{
+    explicit served(std::string const& name, words const& more = {})
+        : server(name, words{"--bind", "127.0.0.1:0"} + more)
+    {
+    }
+
+    // Tells it to stop, when it has had no reason to complain unless told so.
+    void check_ends(std::string const& complaint = {})
+    {
+        server.signal(SIGTERM);
+        BOOST_TEST(server.exit_status() == 0);
+        BOOST_TEST(server.output() == "");
+        auto const errors = server.errors();
+        BOOST_TEST_CONTEXT(errors)
+        {
+            auto const at = errors.find(" error: ");
+            BOOST_TEST((at == errors.npos) == complaint.empty());
+            BOOST_TEST((complaint.empty() || errors.find(complaint, at) != errors.npos));
+        }
+    }
+
+    support::program server;
+    socketserver::endpoint address = server.address();
+};
+
+inline bool is_one_line_of(std::string const& name, std::string const& text)
+{
+    return text.starts_with(name + ": ") && text.ends_with('\n') &&
+           std::count(text.begin(), text.end(), '\n') == 1;
+}
+
+// It does not begin, and says in one line why.
+inline void check_refused(std::string const& name, words const& arguments, std::string const& named)
+{
+    support::program p(name, arguments);
+    auto const errors = p.errors();
+    BOOST_TEST_CONTEXT(errors)
+    {
+        BOOST_TEST(is_one_line_of(name, errors));
+        BOOST_TEST(errors.find(named) != errors.npos);
+        BOOST_TEST(p.output() == "");
+        BOOST_TEST(p.exit_status() == 1);
+    }
+}
+
+// A client that has an address of its own choice, and the system's receive buffer unless told
+// otherwise.
+inline support::client client_from(socketserver::endpoint const& source,
+    socketserver::endpoint const& server, int receive_buffer = 0)
+{
+    auto const address = [](socketserver::endpoint const& e) {
+        return static_cast<sockaddr const*>(e.data());
+    };
+    support::client c(::socket(address(server)->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (receive_buffer != 0)
+        ::setsockopt(c.descriptor(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    if (::bind(c.descriptor(), address(source), static_cast<socklen_t>(source.size())) < 0 ||
+        ::connect(c.descriptor(), address(server), static_cast<socklen_t>(server.size())) < 0)
+        throw std::system_error(errno, std::system_category(), "client_from");
+    return c;
+}
+
+} // namespace examples
+
+#endif
