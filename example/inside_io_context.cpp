@@ -30,11 +30,6 @@
 
 namespace asio = boost::asio;
 
-void echo(socketserver::stream& client)
-{
-    client.wfile() << client.rfile().rdbuf();
-}
-
 int main(int argc, char* argv[])
 try
 {
@@ -50,7 +45,8 @@ try
     asio::io_context context;
     std::jthread thread;
     std::function<void()> const start = [&] {
-        auto server = std::make_unique<socketserver::threading_tcp_server>(bind, echo);
+        auto server = std::make_unique<socketserver::threading_tcp_server>(
+            bind, [](socketserver::stream& client) { client.wfile() << client.rfile().rdbuf(); });
         std::cout << "listening on " << server->server_address() << std::endl;
         thread = std::jthread([&, server = std::move(server)](std::stop_token asked) {
             std::stop_callback const stop(asked, [&] { server->request_shutdown(); });

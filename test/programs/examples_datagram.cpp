@@ -177,6 +177,7 @@ BOOST_AUTO_TEST_CASE(names_what_is_wrong)
 
     served s("upper_udp_server");
     check_refused("upper_udp_server", {"--bind", s.address.str()}, s.address.str());
+    BOOST_TEST(datagram_client(s.address).ask("are you there?") == "ARE YOU THERE?");
     s.check_ends();
 }
 
