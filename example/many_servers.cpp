@@ -2,9 +2,9 @@
 // Distributed under the Boost Software License, Version 1.0.
 // (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
 
-// Several servers in one loop of the program's own: poll(2) waits for all of them and for the signal
-// to stop, and handle_request() takes what has come.  Any strategy will do but preforking, which has
-// loops of its own.
+// Several servers in one loop of the program's own: poll(2) waits for all of them and for the
+// signal to stop, and handle_request() takes what has come.  Any strategy will do but preforking,
+// which has loops of its own.
 //
 //     many_servers --bind 127.0.0.1:8009 --bind [::1]:8010 --strategy coroutine
 

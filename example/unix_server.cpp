@@ -2,8 +2,8 @@
 // Distributed under the Boost Software License, Version 1.0.
 // (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
 
-// Tells the clients of a Unix socket who they are, which the kernel vouches for: those that connect,
-// or with --datagram those that send a datagram.  One function serves both.
+// Tells the clients of a Unix socket who they are, which the kernel vouches for: those that
+// connect, or with --datagram those that send a datagram.  One function serves both.
 //
 //     unix_server --bind unix:/tmp/who.sock --strategy coroutine
 //     nc -U /tmp/who.sock
