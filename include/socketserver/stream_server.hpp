@@ -164,9 +164,9 @@ public:
     It listens at a path (`unix:/run/app.sock`) or an abstract name (`unix:@name`). Binding replaces
     the file of a server that was killed: a socket of the same user's that refuses connections.
     Anything else at that path is left alone, and binding fails with `address_in_use`. The file is
-    removed when the server is closed, if it is still the one that the server has made. Who a client
-    is `stream::peer_credentials()` tells, in `verify_request` too. See Python's
-    `socketserver.UnixStreamServer`.
+    removed when the process that has bound the server closes it, if it is still the one that the
+    server has made. Who a client is `stream::peer_credentials()` tells, in `verify_request` too. See
+    Python's `socketserver.UnixStreamServer`.
 */
 class SOCKETSERVER_DECL unix_stream_server
     : public stream_server<boost::asio::local::stream_protocol>

@@ -255,14 +255,16 @@ private:
         // not even for a moment.
         if (how.mode && system_failed(::fchmod(asio_->native_handle(), *how.mode), ec, "fchmod"))
             return;
-        auto const address = to.to<endpoint_type>();
-        asio_->bind(address, ec);
-        if (ec == boost::asio::error::address_in_use && file_.remove_dead(socket_type()))
-        {
+        // Not by Asio, which takes a NUL from the end of an abstract name.
+        auto const bind = [&] {
             ec = {};
-            asio_->bind(address, ec);
-        }
-        if (failed(ec, "bind"))
+            return !system_failed(
+                ::bind(asio_->native_handle(), static_cast<sockaddr const*>(to.data()),
+                    static_cast<socklen_t>(to.size())),
+                ec, "bind");
+        };
+        if (!bind() && (ec != boost::asio::error::address_in_use ||
+                           !file_.remove_dead(to, socket_type()) || !bind()))
             return;
         file_.bound();
         if (how.mode && !file_.allow(*how.mode))

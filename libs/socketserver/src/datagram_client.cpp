@@ -83,10 +83,11 @@ void datagram_client::send(std::string_view message, error_code& ec)
     if (ec)
         return;
     const_buffer const whole(message.data(), message.size());
-    if (message.empty())
-        bytes_->try_send({&whole, 1}, ec);
-    else
-        bytes_->send({&whole, 1}, limits_, ec);
+    // Where the kernel itself waits for room at a Unix server, an abort does not wake it; with a
+    // limit, poll waits.
+    auto limits = limits_;
+    limits.idle = limits.idle.value_or(std::chrono::nanoseconds::max());
+    bytes_->send({&whole, 1}, limits, ec);
 }
 
 void datagram_client::send(std::string_view message)

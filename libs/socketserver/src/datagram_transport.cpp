@@ -21,6 +21,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
+// How the kernel calls a user that it does not know or cannot name here.
+constexpr uid_t nobody = 65534;
+
 // Waits a little: no descriptor tells when a Unix peer that is not connected to has room.
 void rest(time_limits::clock::time_point until) noexcept
 {
@@ -76,7 +79,9 @@ void datagram_transport::note(msghdr& received) noexcept
         {
             ucred u;
             std::memcpy(&u, CMSG_DATA(part), sizeof u);
-            vouched = credentials{u.pid, u.uid, u.gid};
+            // Of what was sent before the socket wanted to know, the kernel knows nobody.
+            if (u.pid != 0 || u.uid != nobody)
+                vouched = credentials{u.pid, u.uid, u.gid};
         }
         else if (is(IPPROTO_IP, IP_PKTINFO))
         {
@@ -166,15 +171,16 @@ void datagram_transport::answer(std::string_view message, error_code& ec)
     ec = {};
     // A Unix socket without a name has no address but the family.
     if (sender.size > sizeof(sa_family_t))
-        send_to(sender, message, ec);
+        send_to(sender, true, message, ec);
 }
 
 void datagram_transport::send_to(endpoint const& to, std::string_view message, error_code& ec)
 {
-    send_to(native(to, socket_), message, ec);
+    send_to(native(to, socket_), false, message, ec);
 }
 
-void datagram_transport::send_to(peer_address const& to, std::string_view message, error_code& ec)
+void datagram_transport::send_to(
+    peer_address const& to, bool is_answer, std::string_view message, error_code& ec)
 {
     ec = {};
     iovec part{const_cast<char*>(message.data()), message.size()};
@@ -183,7 +189,8 @@ void datagram_transport::send_to(peer_address const& to, std::string_view messag
     whole.msg_namelen = to.size;
     whole.msg_iov = &part;
     whole.msg_iovlen = 1;
-    if (asked_size_ != 0)
+    // Somebody else may be where the address that was asked does not lead, or of another family.
+    if (is_answer && asked_size_ != 0)
     {
         whole.msg_control = asked_;
         whole.msg_controllen = asked_size_;

@@ -84,7 +84,8 @@ public:
 
 private:
     void wake() noexcept override;
-    void send_to(peer_address const& to, std::string_view message, boost::system::error_code& ec);
+    void send_to(peer_address const& to, bool is_answer, std::string_view message,
+        boost::system::error_code& ec);
 
     std::shared_ptr<void> keeps_open_;
     int socket_;

@@ -56,22 +56,12 @@ void socket_file::begin(endpoint const& address)
         std::this_thread::sleep_for(1ms);
 }
 
-bool socket_file::remove_dead(int socket_type) noexcept
+bool socket_file::remove_dead(endpoint const& address, int socket_type) noexcept
 {
     struct stat file;
     if (path_.empty() || ::lstat(path_.c_str(), &file) < 0 || !S_ISSOCK(file.st_mode) ||
-        file.st_uid != ::geteuid())
+        file.st_uid != ::geteuid() || !is_dead(address, socket_type))
         return false;
-    try
-    {
-        if (!is_dead(endpoint("unix:" + path_), socket_type))
-            return false;
-    }
-    catch (std::exception const&)
-    {
-        // As an absolute one it is too long for an address.
-        return false;
-    }
     return ::unlink(path_.c_str()) == 0;
 }
 
@@ -82,6 +72,7 @@ void socket_file::bound() noexcept
         return;
     device_ = file.st_dev;
     inode_ = file.st_ino;
+    owner_ = ::getpid();
 }
 
 bool socket_file::allow(mode_t mode) noexcept
@@ -91,16 +82,19 @@ bool socket_file::allow(mode_t mode) noexcept
 
 void socket_file::end() noexcept
 {
-    // Closing it gives back the lock.
-    if (int const folder = std::exchange(folder_, -1); folder >= 0)
-        ::close(folder);
+    int const folder = std::exchange(folder_, -1);
+    if (folder < 0)
+        return;
+    // Closing it would give back the lock, if no process forked meanwhile had it as well.
+    ::flock(folder, LOCK_UN);
+    ::close(folder);
 }
 
 void socket_file::remove() noexcept
 {
     struct stat file;
-    if (inode_ != 0 && ::lstat(path_.c_str(), &file) == 0 && file.st_dev == device_ &&
-        file.st_ino == inode_)
+    if (inode_ != 0 && owner_ == ::getpid() && ::lstat(path_.c_str(), &file) == 0 &&
+        file.st_dev == device_ && file.st_ino == inode_)
         ::unlink(path_.c_str());
     inode_ = 0;
 }

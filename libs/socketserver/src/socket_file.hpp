@@ -30,7 +30,7 @@ public:
     void begin(endpoint const& address);
 
     // Removes what is in the way, if it is a socket of this user's that nobody serves.
-    bool remove_dead(int socket_type) noexcept;
+    bool remove_dead(endpoint const& address, int socket_type) noexcept;
 
     // It was bound: from now on it is ours.
     void bound() noexcept;
@@ -41,7 +41,7 @@ public:
     // Whoever wants to replace it may look at it now.
     void end() noexcept;
 
-    // Removes the file if it is still the one that was bound.
+    // Removes the file if it is still the one that this process has bound.
     void remove() noexcept;
 
 private:
@@ -49,6 +49,7 @@ private:
     int folder_ = -1;
     dev_t device_ = 0;
     ino_t inode_ = 0;
+    pid_t owner_ = 0;
 };
 
 } // namespace socketserver

@@ -262,7 +262,8 @@ std::size_t socket_transport::send(const_buffers buffers, time_limits const& lim
 {
     io_vector v(buffers);
     std::size_t done = 0;
-    while (v.size != 0)
+    // Once even if there is no byte: that is a datagram, too.
+    do
     {
         auto const n =
             perform(direction::send, limits, ec, [&v](int fd, int flags, bool& may_more) {
@@ -276,9 +277,7 @@ std::size_t socket_transport::send(const_buffers buffers, time_limits const& lim
             });
         done += n;
         v.advance(n);
-        if (ec)
-            break;
-    }
+    } while (v.size != 0 && !ec);
     return done;
 }
 
