@@ -8,7 +8,10 @@
 #include <boost/test/unit_test.hpp>
 
 #include "support/client.hpp"
+#include "support/datagram_peer.hpp"
+#include "support/folder.hpp"
 
+#include <socketserver/datagram_server.hpp>
 #include <socketserver/stream_server.hpp>
 
 #include <stdexcept>
@@ -55,6 +58,29 @@ BOOST_AUTO_TEST_CASE(makes_a_server_that_listens)
         {
             auto const server = make_server<tcp_server>(text, "127.0.0.1:0", answer);
             BOOST_TEST(answer_of(*server) == "yes\n");
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(makes_a_server_of_every_transport)
+{
+    auto const say_yes = [](auto& request) { request.wfile() << "yes\n"; };
+    support::folder const folder;
+    auto const path = support::unix_endpoint(folder / "s");
+    for (char const* const text :
+        {"synchronous", "threading", "thread-pool", "forking", "coroutine"})
+    {
+        BOOST_TEST_CONTEXT(text)
+        {
+            BOOST_TEST(answer_of(*make_server<unix_stream_server>(text, path, say_yes)) == "yes\n");
+            for (auto const& server : {make_server<udp_server>(text, "127.0.0.1:0", say_yes),
+                     make_server<unix_datagram_server>(text, path, say_yes)})
+            {
+                support::datagram_peer client(server->server_address());
+                client.send("is it?");
+                server->handle_request();
+                BOOST_TEST(client.receive() == "yes\n");
+            }
         }
     }
 }

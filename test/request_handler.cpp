@@ -10,16 +10,13 @@
 #include <boost/test/unit_test.hpp>
 
 #include "support/connected.hpp"
+#include "support/folder.hpp"
 #include "support/lasts.hpp"
 #include "support/logged.hpp"
-
-#include <socketserver/memory_transport.hpp>
-#include <socketserver/ready.hpp>
-#include <socketserver/stream_server.hpp>
+#include "support/request.hpp"
 
 #include <boost/system/system_error.hpp>
 
-#include <concepts>
 #include <functional>
 #include <istream>
 #include <memory>
@@ -27,9 +24,7 @@
 #include <ostream>
 #include <stdexcept>
 #include <string>
-#include <thread>
 #include <utility>
-#include <vector>
 
 namespace asio = boost::asio;
 namespace data = boost::unit_test::data;
@@ -37,59 +32,15 @@ using boost::system::error_code;
 using boost::system::system_error;
 using namespace socketserver;
 using namespace std::literals;
+using support::client_address;
+using support::request;
 
 namespace {
 
-endpoint const client_address("192.0.2.1:1234");
-
-// A request in memory, and what a factory's handler makes of it.
-struct request
+// Does nothing.
+class silent : public stream_request_handler
 {
-    explicit request(std::string input = {}, std::size_t fails = 0)
-        : stream(std::make_unique<memory_transport>(std::move(input), record, fails))
-    {
-    }
-
-    void run(handler_factory<socketserver::stream> const& factory)
-    {
-        factory.make()->run(stream, client_address, server);
-    }
-
-    std::shared_ptr<memory_transport::record> record = std::make_shared<memory_transport::record>();
-    socketserver::stream stream;
-    ready<tcp_server> server{defer_activation, "127.0.0.1:0", [](socketserver::stream&) {}};
-};
-
-// Says what it was made from.
-class speaker : public stream_request_handler
-{
-public:
-    speaker() = default;
-
-    explicit speaker(std::string const& text, int number = 0)
-        : text_(text + std::to_string(number))
-    {
-    }
-
-    void handle() override { wfile() << text_; }
-
-private:
-    std::string text_ = "nothing";
-};
-
-// Counts in what it was given by reference.
-class counter : public stream_request_handler
-{
-public:
-    explicit counter(int& count)
-        : count_(count)
-    {
-    }
-
-    void handle() override { ++count_; }
-
-private:
-    int& count_;
+    void handle() override {}
 };
 
 // Notes its steps, and throws in those it is told to.
@@ -136,99 +87,10 @@ std::string steps_of(std::string_view throws_in, std::string& error)
     return steps;
 }
 
-template <class From>
-constexpr bool makes_handlers = std::constructible_from<handler_factory<stream>, From>;
-
-using of_a_stream = void (*)(stream&);
-using of_both = void (*)(stream&, endpoint const&);
-
-static_assert(makes_handlers<handler_class<speaker>>);
-static_assert(makes_handlers<bound_handler<speaker, std::string>>);
-static_assert(makes_handlers<of_a_stream>);
-static_assert(makes_handlers<of_both>);
+// A datagram over loopback, and what a factory's handler makes of it.
+using datagram_request = support::datagram_request<udp_server>;
 
 } // namespace
-
-// ---------------------------------------------------------------- what makes handlers
-
-BOOST_AUTO_TEST_CASE(makes_a_handler_without_arguments)
-{
-    request r;
-    r.run(handler<speaker>);
-    BOOST_TEST(r.record->output == "nothing");
-}
-
-BOOST_AUTO_TEST_CASE(makes_a_handler_from_copies_of_its_arguments)
-{
-    std::string text = "text ";
-    int number = 42;
-    handler_factory<stream> const factory = handler<speaker>(text, number);
-    text = "changed";
-    number = 0;
-    for (int i = 0; i < 2; ++i)
-    {
-        request r;
-        r.run(factory);
-        BOOST_TEST(r.record->output == "text 42");
-    }
-    request r;
-    r.run(handler<speaker>("array "));
-    BOOST_TEST(r.record->output == "array 0");
-}
-
-BOOST_AUTO_TEST_CASE(shares_what_is_given_by_ref)
-{
-    int count = 0;
-    handler_factory<stream> const factory = handler<counter>(std::ref(count));
-    auto const copy = factory;
-    request().run(factory);
-    request().run(copy);
-    BOOST_TEST(count == 2);
-}
-
-BOOST_AUTO_TEST_CASE(makes_handlers_in_many_threads_at_once)
-{
-    handler_factory<stream> const factory = handler<speaker>("text "s, 1);
-    std::vector<std::jthread> threads;
-    for (int i = 0; i < 4; ++i)
-        threads.emplace_back([&] {
-            for (int n = 0; n < 200; ++n)
-                factory.make();
-        });
-}
-
-BOOST_AUTO_TEST_CASE(handles_by_a_callable_of_either_form)
-{
-    request a;
-    a.run([](stream& s) { s.wfile() << "stream"; });
-    BOOST_TEST(a.record->output == "stream");
-
-    request b;
-    b.run([](stream& s, endpoint const& client) { s.wfile() << client.str(); });
-    BOOST_TEST(b.record->output == client_address.str());
-
-    request c;
-    c.run(+[](stream& s) { s.wfile() << "function"; });
-    BOOST_TEST(c.record->output == "function");
-
-    request d;
-    std::function<void(stream&)> f = [](stream& s) { s.wfile() << "std::function"; };
-    d.run(f);
-    BOOST_TEST(d.record->output == "std::function");
-}
-
-BOOST_AUTO_TEST_CASE(a_callable_is_kept_by_value_and_destroyed_once_unused)
-{
-    auto const shared = std::make_shared<int>(0);
-    {
-        handler_factory<stream> const factory = [shared](stream&) { ++*shared; };
-        request().run(factory);
-        request().run(factory);
-        BOOST_TEST(shared.use_count() == 2);
-    }
-    BOOST_TEST(*shared == 2);
-    BOOST_TEST(shared.use_count() == 1);
-}
 
 // ---------------------------------------------------------------- the steps
 
@@ -319,7 +181,7 @@ BOOST_AUTO_TEST_CASE(may_be_derived_from_the_base_of_all_handlers)
 
 BOOST_AUTO_TEST_CASE(its_attributes_have_the_values_of_python_or_more)
 {
-    speaker const s;
+    silent const s;
     BOOST_TEST(!s.timeout);
     BOOST_TEST(!s.deadline);
     BOOST_TEST(s.rbufsize == 8192u);
@@ -460,4 +322,138 @@ BOOST_AUTO_TEST_CASE(the_connection_may_be_closed_or_taken_away)
     BOOST_TEST(!b.record->closed);
     kept.wfile() << std::flush;
     BOOST_TEST(b.record->output == "held back");
+}
+
+// ---------------------------------------------------------------- datagrams
+
+BOOST_AUTO_TEST_CASE(a_datagram_is_read_and_answered_as_a_standard_stream)
+{
+    class adder : public datagram_request_handler
+    {
+        void handle() override
+        {
+            int a = 0;
+            int b = 0;
+            rfile() >> a >> b;
+            wfile() << packet() << " = " << a + b;
+        }
+    };
+    datagram_request r("127.0.0.1:0", handler<adder>);
+    r.ask("20 22");
+    BOOST_TEST(r.client().receive() == "20 22 = 42");
+}
+
+BOOST_AUTO_TEST_CASE(the_answer_is_one_datagram_however_often_it_was_flushed)
+{
+    datagram_request r("127.0.0.1:0", [](datagram& d) {
+        d.wfile() << "a" << std::flush << std::string(20000, 'b') << std::endl << "c";
+    });
+    r.ask("");
+    BOOST_TEST(r.client().receive() == 'a' + std::string(20000, 'b') + "\nc");
+    BOOST_TEST(r.client().hears_nothing());
+}
+
+BOOST_AUTO_TEST_CASE(nothing_is_sent_where_nothing_was_written)
+{
+    datagram_request r("127.0.0.1:0", [](datagram& d) { d.wfile() << d.packet() << std::flush; });
+    r.ask("");
+    r.ask("something");
+    BOOST_TEST(r.client().receive() == "something");
+}
+
+BOOST_DATA_TEST_CASE(an_answer_is_sent_when_finish_has_returned, data::make({false, true}), throws)
+{
+    class writer : public datagram_request_handler
+    {
+    public:
+        writer(support::datagram_peer*& client, bool throws)
+            : client_(client)
+            , throws_(throws)
+        {
+        }
+
+        void handle() override
+        {
+            wfile() << "written in handle, " << std::flush;
+            if (throws_)
+                throw std::runtime_error("in handle");
+        }
+
+        void finish() override
+        {
+            BOOST_TEST(client_->hears_nothing());
+            wfile() << "in finish";
+        }
+
+    private:
+        support::datagram_peer*& client_;
+        bool throws_;
+    };
+    support::datagram_peer* client = nullptr;
+    datagram_request r("127.0.0.1:0", handler<writer>(std::ref(client), throws));
+    client = &r.client();
+    try
+    {
+        r.ask("");
+        BOOST_TEST(!throws);
+    }
+    catch (std::runtime_error const& e)
+    {
+        BOOST_TEST(throws);
+        BOOST_TEST(e.what() == "in handle"s);
+    }
+    BOOST_TEST(r.client().receive() == "written in handle, in finish");
+}
+
+BOOST_AUTO_TEST_CASE(an_answer_that_cannot_be_sent_is_an_error)
+{
+    datagram_request r("127.0.0.1:0",
+        [](datagram& d) { d.wfile() << std::string(d.packet() == "long" ? 70000 : 65507, 'x'); });
+    BOOST_CHECK_EXCEPTION(r.ask("long"), system_error,
+        [](auto const& e) { return e.code() == asio::error::message_size; });
+    BOOST_TEST(r.client().hears_nothing());
+    r.ask("as long as can be");
+    BOOST_TEST(r.client().receive().size() == 65507u);
+}
+
+BOOST_AUTO_TEST_CASE(waiting_for_room_for_an_answer_has_a_limit_even_if_setup_is_overridden)
+{
+    class impatient : public datagram_request_handler
+    {
+    public:
+        impatient()
+        {
+            BOOST_TEST((timeout == 1s));
+            timeout = 60ms;
+        }
+
+        void setup() override {}
+        void handle() override { wfile() << "no room"; }
+    };
+    support::folder const folder;
+    support::datagram_request<unix_datagram_server> r(
+        support::unix_endpoint(folder / "s"), handler<impatient>);
+    support::fill(r.client().name());
+    support::check_lasts(60ms, [&] {
+        BOOST_CHECK_EXCEPTION(r.ask(""), system_error,
+            [](auto const& e) { return e.code() == asio::error::timed_out; });
+    });
+}
+
+BOOST_AUTO_TEST_CASE(the_datagram_may_be_closed_or_taken_away)
+{
+    datagram kept;
+    datagram_request r("127.0.0.1:0", [&](datagram& d) {
+        d.wfile() << "held back";
+        if (d.packet() == "close")
+            d.close();
+        else
+            kept = std::move(d);
+    });
+    r.ask("close");
+    r.ask("keep");
+    BOOST_TEST(r.client().hears_nothing());
+    BOOST_TEST(kept.packet() == "keep");
+    kept.send("later");
+    BOOST_TEST(r.client().receive() == "later");
 }

@@ -5,43 +5,29 @@
 #include <socketserver/stream_server.hpp>
 
 #define BOOST_TEST_MODULE stream_server
-#include <boost/test/data/monomorphic.hpp>
-#include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
-#include "support/beside.hpp"
 #include "support/client.hpp"
-#include "support/logged.hpp"
+#include "support/folder.hpp"
+#include "support/ipv6.hpp"
 #include "support/served.hpp"
 
 #include <socketserver/ready.hpp>
-#include <socketserver/strategy/threading_mixin.hpp>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/local/stream_protocol.hpp>
 #include <boost/system/system_error.hpp>
 
-#include <algorithm>
-#include <atomic>
-#include <cerrno>
 #include <chrono>
-#include <ctime>
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <latch>
-#include <memory>
 #include <netinet/tcp.h>
 #include <ostream>
-#include <poll.h>
 #include <stdexcept>
 #include <string>
-#include <sys/resource.h>
 #include <sys/socket.h>
-#include <vector>
 
 namespace asio = boost::asio;
-namespace data = boost::unit_test::data;
 using asio::ip::tcp;
 using boost::system::error_code;
 using boost::system::system_error;
@@ -64,7 +50,7 @@ void tell_the_client(stream& s, endpoint const& client_address)
 }
 
 using synchronous = ready<tcp_server>;
-using threading = ready<threading_mixin<tcp_server>>;
+using synchronous_unix = ready<unix_stream_server>;
 
 template <class Option>
 Option option_of(tcp_server& server)
@@ -72,37 +58,6 @@ Option option_of(tcp_server& server)
     Option option;
     server.acceptor().get_option(option);
     return option;
-}
-
-bool has_ipv6()
-{
-    int const fd = ::socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    endpoint const loopback("[::1]:0");
-    bool const has = fd >= 0 && ::bind(fd, static_cast<sockaddr const*>(loopback.data()),
-                                    static_cast<socklen_t>(loopback.size())) == 0;
-    ::close(fd);
-    return has;
-}
-
-boost::test_tools::assertion_result with_ipv6(boost::unit_test::test_unit_id)
-{
-    boost::test_tools::assertion_result result(has_ipv6());
-    result.message() << "there is no IPv6 here";
-    return result;
-}
-
-// To look at memory, that sanitizer opens a pipe, and takes its absence for a fault of the program.
-boost::test_tools::assertion_result without_vptr_sanitizer(boost::unit_test::test_unit_id)
-{
-    boost::test_tools::assertion_result result(
-        ::dlsym(RTLD_DEFAULT, "__ubsan_vptr_type_cache") == nullptr);
-    result.message() << "the sanitizer needs descriptors of its own";
-    return result;
-}
-
-bool is_close_on_exec(int descriptor)
-{
-    return (::fcntl(descriptor, F_GETFD) & FD_CLOEXEC) != 0;
 }
 
 // How many connections may wait at a listening socket.
@@ -180,8 +135,8 @@ BOOST_AUTO_TEST_CASE(serves_ipv4_clients_at_every_interface)
     BOOST_TEST(c.line().starts_with("127.0.0.1:"));
 }
 
-BOOST_AUTO_TEST_CASE(
-    serves_both_families_at_one_dual_stack_socket, *boost::unit_test::precondition(with_ipv6))
+BOOST_AUTO_TEST_CASE(serves_both_families_at_one_dual_stack_socket,
+    *boost::unit_test::precondition(support::with_ipv6))
 {
     served<synchronous> server(":0", tell_the_client);
     auto const port = server->server_address().port();
@@ -191,13 +146,45 @@ BOOST_AUTO_TEST_CASE(
     BOOST_TEST(reaches(endpoint("127.0.0.1:0").with_port(port)));
 }
 
-BOOST_AUTO_TEST_CASE(serves_ipv6_alone_when_told_so, *boost::unit_test::precondition(with_ipv6))
+BOOST_AUTO_TEST_CASE(
+    serves_ipv6_alone_when_told_so, *boost::unit_test::precondition(support::with_ipv6))
 {
     served<synchronous> server("[::]:0", tell_the_client);
     auto const port = server->server_address().port();
     BOOST_TEST((server->address_family() == address_family::ipv6));
     BOOST_TEST(reaches(endpoint("[::1]:0").with_port(port)));
     BOOST_TEST(!reaches(endpoint("127.0.0.1:0").with_port(port)));
+}
+
+BOOST_AUTO_TEST_CASE(knows_its_family_and_type)
+{
+    synchronous const ipv4("127.0.0.1:0", echo);
+    BOOST_TEST((ipv4.address_family() == address_family::ipv4));
+    BOOST_TEST(ipv4.socket_type() == SOCK_STREAM);
+    support::folder const folder;
+    synchronous_unix const local(support::unix_endpoint(folder / "s"), echo);
+    BOOST_TEST((local.address_family() == address_family::unix_domain));
+    BOOST_TEST(local.socket_type() == SOCK_STREAM);
+}
+
+BOOST_AUTO_TEST_CASE(refuses_what_is_no_unix_address)
+{
+    BOOST_CHECK_EXCEPTION(
+        synchronous_unix("127.0.0.1:0", echo), std::invalid_argument, [](auto const& e) {
+            return std::string(e.what()).find("127.0.0.1:0") != std::string::npos;
+        });
+    BOOST_CHECK_THROW(synchronous_unix(endpoint(), echo), std::invalid_argument);
+}
+
+BOOST_AUTO_TEST_CASE(a_unix_client_has_a_name_only_if_it_has_bound_one)
+{
+    support::folder const folder;
+    served<synchronous_unix> server(
+        support::unix_endpoint(folder / "s"), [](stream& s, endpoint const& client_address) {
+            s.wfile() << client_address.str() << ' ' << s.local_endpoint().str() << '\n';
+        });
+    auto c = server.connect();
+    BOOST_TEST(c.line() == "unnamed " + server->server_address().str());
 }
 
 // ---------------------------------------------------------------- how it listens
@@ -241,16 +228,6 @@ BOOST_AUTO_TEST_CASE(shares_its_port_when_all_allow_it)
     BOOST_CHECK_THROW(synchronous(first.server_address(), echo), system_error);
 }
 
-BOOST_AUTO_TEST_CASE(its_descriptors_are_close_on_exec)
-{
-    std::atomic<bool> accepted{false};
-    served<synchronous> server(
-        "127.0.0.1:0", [&](stream& s) { accepted = is_close_on_exec(s.native_handle()); });
-    BOOST_TEST(is_close_on_exec(server->fileno()));
-    BOOST_TEST(server.connect().sees_end());
-    BOOST_TEST(accepted);
-}
-
 BOOST_AUTO_TEST_CASE(takes_over_an_acceptor_that_listens)
 {
     support::no_descriptor_left const nothing;
@@ -267,7 +244,6 @@ BOOST_AUTO_TEST_CASE(takes_over_an_acceptor_that_listens)
         BOOST_TEST(server->server_address().port() == port);
         BOOST_TEST(option_of<tcp::no_delay>(server.server()).value());
         BOOST_TEST(backlog_of(server->fileno()) == 5u);
-        BOOST_TEST(is_close_on_exec(server->fileno()));
         early.send("early\n");
         BOOST_TEST(early.line() == "early");
         early.close();
@@ -284,6 +260,35 @@ BOOST_AUTO_TEST_CASE(takes_over_an_acceptor_and_closes_it_even_if_never_activate
     asio::io_context context;
     tcp::acceptor acceptor(context, tcp::endpoint(asio::ip::address_v4::loopback(), 0));
     synchronous const server(defer_activation, std::move(acceptor), echo);
+}
+
+BOOST_AUTO_TEST_CASE(takes_over_a_unix_acceptor_that_listens)
+{
+    support::no_descriptor_left const nothing;
+    support::folder const folder;
+    asio::io_context context;
+    asio::local::stream_protocol::acceptor acceptor(context, folder / "s");
+    client early(support::unix_endpoint(folder / "s"));
+    served<synchronous_unix> server(std::move(acceptor), echo);
+    BOOST_TEST(server->server_address().path() == folder / "s");
+    BOOST_TEST(server->acceptor().native_handle() == server->fileno());
+    early.send("early\n");
+    BOOST_TEST(early.line() == "early");
+    early.close();
+}
+
+BOOST_AUTO_TEST_CASE(has_a_descriptor_from_activation_until_it_is_closed)
+{
+    synchronous server(defer_activation, "127.0.0.1:0", echo);
+    BOOST_TEST(server.fileno() == -1);
+    server.activate();
+    BOOST_TEST(server.fileno() >= 0);
+    auto const address = server.server_address();
+    server.server_close();
+    BOOST_TEST(server.fileno() == -1);
+    BOOST_TEST((server.server_address() == address));
+    // The port is free.
+    synchronous const next(address, echo);
 }
 
 BOOST_AUTO_TEST_CASE(hangs_up_on_those_who_wait_when_it_closes)
@@ -352,99 +357,4 @@ BOOST_AUTO_TEST_CASE(what_is_not_verified_sees_the_end)
         c.send("nobody reads this");
         BOOST_TEST(c.sees_end());
     }
-}
-
-// ---------------------------------------------------------------- out of descriptors
-
-BOOST_AUTO_TEST_CASE(out_of_descriptors_it_neither_spins_nor_loses_a_client,
-    *boost::unit_test::precondition(without_vptr_sanitizer))
-{
-    support::logged log;
-    constexpr std::size_t room = 3;
-    constexpr std::size_t count = 8;
-    std::atomic<clockid_t> clock{};
-    std::atomic<bool> has_clock{false};
-
-    class timed : public threading_mixin<tcp_server>
-    {
-    public:
-        timed(std::atomic<clockid_t>& clock, std::atomic<bool>& has_clock)
-            : threading_mixin("127.0.0.1:0", echo)
-            , clock_(clock)
-            , has_clock_(has_clock)
-        {
-        }
-
-        std::optional<accepted> get_request() override
-        {
-            if (!has_clock_)
-            {
-                clockid_t own;
-                ::pthread_getcpuclockid(::pthread_self(), &own);
-                clock_ = own;
-                has_clock_ = true;
-            }
-            return threading_mixin::get_request();
-        }
-
-    private:
-        std::atomic<clockid_t>& clock_;
-        std::atomic<bool>& has_clock_;
-    };
-
-    // They wait at the listener before there is a loop.
-    ready<timed> server(clock, has_clock);
-    std::vector<client> clients;
-    for (std::size_t i = 0; i < count; ++i)
-    {
-        clients.emplace_back(server.server_address());
-        clients.back().send("hello\n");
-    }
-    // From now on there is room for a few descriptors more.
-    std::vector<int> next;
-    for (std::size_t i = 0; i < room; ++i)
-        next.push_back(::fcntl(server.fileno(), F_DUPFD_CLOEXEC, 0));
-    rlimit before{};
-    ::getrlimit(RLIMIT_NOFILE, &before);
-    rlimit const few{static_cast<rlim_t>(next.back()) + 1, before.rlim_max};
-    for (int const fd : next)
-        ::close(fd);
-    struct limited
-    {
-        rlimit before;
-        ~limited() { ::setrlimit(RLIMIT_NOFILE, &before); }
-    } const limit{before};
-    BOOST_TEST_REQUIRE(::setrlimit(RLIMIT_NOFILE, &few) == 0);
-
-    support::beside loop([&] { server.serve_forever(1h); });
-    std::size_t served = 0;
-    for (; served < room; ++served)
-        BOOST_TEST(clients.at(served).line() == "hello");
-    BOOST_TEST(log.wait_for("warning: "));
-    auto const used = [&] {
-        timespec t{};
-        ::clock_gettime(clock, &t);
-        return t.tv_sec * 1s + t.tv_nsec * 1ns;
-    };
-    auto const at_first = used();
-    ::poll(nullptr, 0, 300);
-    BOOST_TEST((used() - at_first < 60ms));
-    for (auto i = served; i < count; ++i)
-        BOOST_TEST(clients.at(i).hears_nothing());
-
-    // One goes, one comes, and at once.
-    for (; served < count; ++served)
-    {
-        auto const begin = std::chrono::steady_clock::now();
-        // Only the server's end of it: the number stays taken by the test.
-        clients.at(served - room).end();
-        BOOST_TEST(clients.at(served - room).sees_end());
-        BOOST_TEST(clients.at(served).line() == "hello");
-        BOOST_TEST((std::chrono::steady_clock::now() - begin < 250ms));
-    }
-    BOOST_TEST(log.count("warning: ") == 1u);
-    for (auto& c : clients)
-        c.end();
-    server.shutdown();
-    loop.get();
 }
