@@ -109,7 +109,8 @@ public:
 
         A connection is half-closed, and what its peer still sends is read, for up to 2 s and 1 MiB
         and only as long as otherwise a reply could be lost. Does not wait for a request that was
-        not served. There is no leave to take of the sender of a datagram.
+        not served, nor for a peer that took nothing until a time limit was reached. There is no
+        leave to take of the sender of a datagram.
 
         @param request The request.
     */

@@ -43,7 +43,8 @@ public:
             if (auto const s = option<double>("handler-timeout"))
                 this->timeout = seconds(*s);
             this->rbufsize = size_of("rbuf", this->rbufsize);
-            this->wbufsize = size_of("wbuf", this->wbufsize);
+            // Python's writes are not held back unless they are asked to be.
+            this->wbufsize = option<long>("wbuf") ? size_of("wbuf", this->wbufsize) : 0;
             this->disable_nagle_algorithm = flag("nodelay");
         }
     }

@@ -92,6 +92,13 @@ std::size_t stream_io::send(transport& bytes, transport::const_buffers buffers, 
     return send_part(bytes, buffers, true, ec);
 }
 
+// Whose time to take something was up is not waited for again when it is taken leave of.
+void stream_io::note_patience(transport& bytes, error_code const& ec) noexcept
+{
+    if (ec == boost::asio::error::timed_out)
+        bytes.served_ = false;
+}
+
 std::size_t stream_io::send_part(
     transport& bytes, transport::const_buffers buffers, bool is_end, error_code& ec)
 {
@@ -133,7 +140,9 @@ std::size_t stream_io::send_part(
         some[count - rest.size()] += left;
     }
     waiting_write const waits(bytes, lock);
-    return done + bytes.send(rest, bytes.limits_, ec);
+    done += bytes.send(rest, bytes.limits_, ec);
+    note_patience(bytes, ec);
+    return done;
 }
 
 std::uint64_t stream_io::send_file(
@@ -150,7 +159,9 @@ std::uint64_t stream_io::send_file(
         return 0;
     }
     waiting_write const waits(bytes, lock);
-    return bytes.send_file(file, offset, count, bytes.limits_, ec);
+    auto const n = bytes.send_file(file, offset, count, bytes.limits_, ec);
+    note_patience(bytes, ec);
+    return n;
 }
 
 bool stream_io::try_send(transport& bytes, std::string_view text) noexcept

@@ -68,6 +68,8 @@ public:
 
 private:
     class waiting_write;
+
+    static void note_patience(transport& bytes, boost::system::error_code const& ec) noexcept;
 };
 
 } // namespace socketserver
