@@ -63,6 +63,10 @@ coroutine_scheduler::core::core() = default;
 
 coroutine_scheduler::core::~core()
 {
+    // A stream may outlive those that waited for it.
+    for (auto const& s : slots_)
+        if (s.target)
+            s.target->owner = nullptr;
     if (set_ >= 0)
         ::close(set_);
 }
