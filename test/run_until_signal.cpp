@@ -12,6 +12,7 @@
 
 #include <socketserver/servers.hpp>
 
+#include <boost/mp11/algorithm.hpp>
 #include <boost/mp11/list.hpp>
 
 #include <atomic>
@@ -111,8 +112,9 @@ client conversing(endpoint const& server)
 
 } // namespace
 
-using all = boost::mp11::mp_list<synchronous_tcp_server, threading_tcp_server,
-    thread_pool_tcp_server, forking_tcp_server, preforking_tcp_server, coroutine_tcp_server>;
+using own = boost::mp11::mp_list<synchronous_tcp_server, threading_tcp_server,
+    thread_pool_tcp_server, forking_tcp_server, coroutine_tcp_server>;
+using all = boost::mp11::mp_push_back<own, preforking_tcp_server>;
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(the_first_signal_drains, Server, all)
 {
@@ -145,6 +147,37 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_second_signal_aborts, Server, all)
     server.signal(SIGTERM);
     BOOST_TEST(c.sees_end());
     BOOST_TEST(server.wait() == 0);
+}
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_hang_up_drains_what_has_nothing_to_renew, Server, own)
+{
+    process<Server> server;
+    auto c = conversing(server.address);
+    server.signal(SIGHUP);
+    c.send("still there?\n");
+    BOOST_TEST(c.line() == "still there?");
+    // A shell tells it once more, which is not to abort.
+    server.signal(SIGHUP);
+    c.send("even now?\n");
+    BOOST_TEST(c.line() == "even now?");
+    c.close();
+    BOOST_TEST(server.wait() == 0);
+}
+
+BOOST_AUTO_TEST_CASE(a_hang_up_that_is_ignored_stays_so)
+{
+    auto const before = std::signal(SIGHUP, SIG_IGN);
+    {
+        process<threading_tcp_server> server;
+        std::signal(SIGHUP, before);
+        auto c = conversing(server.address);
+        server.signal(SIGHUP);
+        auto other = conversing(server.address);
+        server.signal(SIGTERM);
+        c.close();
+        other.close();
+        BOOST_TEST(server.wait() == 0);
+    }
 }
 
 namespace {

@@ -135,6 +135,20 @@ public:
     */
     void request_abort() noexcept;
 
+    /** Ask the server to renew what it can while it serves: what SIGHUP means under
+        @ref run_until_signal.
+
+        @return Whether it does. A server by itself has nothing to renew: false. A pre-forking one
+        replaces its workers.
+
+        @par Overridden by
+        Classes that have more to renew; they only ask their loop to do it, and call the inner one.
+
+        @par Thread safety
+        Any thread, and a signal handler.
+    */
+    virtual bool request_renewal() noexcept;
+
     /** Stop serving and give back the listener, then wait for the requests.
 
         Waits up to @ref drain_timeout for the requests in progress, or not at all if
@@ -239,6 +253,10 @@ protected:
         @param poll_interval The interval of @ref service_actions.
     */
     virtual void serve(duration poll_interval);
+
+    /** Take notice that requests are waited for from now on: called by the loop's thread, once for
+        every loop of @ref serve_forever that takes requests. Does nothing. */
+    virtual void loop_begins() noexcept {}
 
     /** Take the request that is there, if any, and see it on its way.
 

@@ -17,8 +17,10 @@ class base_server;
 
     Runs `serve_forever()` in the calling thread. The first SIGINT or SIGTERM closes the server (a
     synchronous one when its current request has ended) and waits for the requests in progress up to
-    `drain_timeout`; a second signal, or the end of that
-    time, aborts them. The handlers that were installed before are put back.
+    `drain_timeout`; a second signal, or the end of that time, aborts them. SIGHUP calls
+    `request_renewal()`, which replaces the workers of a pre-forking server; a server that has
+    nothing to renew is closed by it, as by SIGTERM. A program that ignores SIGHUP (under `nohup`,
+    say) or has a handler for it keeps that. The handlers that were installed before are put back.
 
     @code
     int main()

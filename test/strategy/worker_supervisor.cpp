@@ -6,65 +6,20 @@
 
 #define BOOST_TEST_MODULE worker_supervisor
 
-#include "support/matrix_process.hpp"
+#include "support/logged.hpp"
+#include "support/sanitizer.hpp"
+#include "support/supervised.hpp"
 
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
 #include <csignal>
 #include <cstdlib>
-#include <optional>
-#include <poll.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace matrix;
-using socketserver::worker_supervisor;
 using clk = std::chrono::steady_clock;
-
-namespace {
-
-// A worker that only waits to be told to go: by SIGTERM 0, by SIGQUIT 3.
-[[noreturn]] void obey()
-{
-    std::signal(SIGTERM, [](int) { ::_exit(0); });
-    std::signal(SIGQUIT, [](int) { ::_exit(3); });
-    sigset_t none;
-    ::sigemptyset(&none);
-    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
-    for (;;)
-        ::pause();
-}
-
-struct supervised : nothing_left
-{
-    template <class Condition>
-    bool run_until(Condition const& condition)
-    {
-        auto const end = clk::now() + patience;
-        while (!condition() && clk::now() < end)
-        {
-            auto const left = std::min(supervisor.next_timer(), end) - clk::now();
-            auto const ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-            pollfd fd{supervisor.descriptor(), POLLIN, 0};
-            ::poll(&fd, 1, static_cast<int>(std::max<long>(ms, 0)));
-            supervisor.run();
-        }
-        return condition();
-    }
-
-    void teardown()
-    {
-        supervisor.drain();
-        supervisor.kill();
-        left.reset();
-        nothing_left::teardown();
-    }
-
-    std::optional<worker_supervisor> left{std::in_place};
-    worker_supervisor& supervisor = *left;
-};
-
-} // namespace
 
 BOOST_FIXTURE_TEST_CASE(it_starts_as_many_as_were_asked_for, supervised)
 {
@@ -88,17 +43,80 @@ BOOST_FIXTURE_TEST_CASE(one_that_dies_is_replaced, supervised)
     }));
 }
 
+BOOST_FIXTURE_TEST_CASE(a_single_death_costs_no_time, supervised)
+{
+    supervisor.start(2, obey);
+    for (int i = 0; i < 4; ++i)
+    {
+        auto const victim = supervisor.pids().front();
+        auto const start = clk::now();
+        ::kill(victim, SIGKILL);
+        BOOST_TEST(run_until([&] {
+            auto const pids = supervisor.pids();
+            return pids.size() == 2 && std::find(pids.begin(), pids.end(), victim) == pids.end();
+        }));
+        BOOST_CHECK(clk::now() - start < 100ms * support::slowness);
+    }
+}
+
 BOOST_FIXTURE_TEST_CASE(the_next_ones_wait_longer_and_longer_while_they_die_young, supervised)
 {
+    support::logged log;
     shared<std::atomic<int>> lives(0);
     auto const start = clk::now();
     supervisor.start(1, [&] {
         ++*lives;
         ::_exit(1);
     });
-    BOOST_TEST(run_until([&] { return *lives == 4; }));
-    // 100, 200 and 400 ms.
+    BOOST_TEST(run_until([&] { return *lives >= 8; }));
+    // Five at once, then 100, 200 and 400 ms.
     BOOST_CHECK(clk::now() - start >= 690ms);
+    BOOST_TEST(log.count("workers die soon after their start") == 1);
+    BOOST_TEST(log.count(" has ended with status 1; it is replaced") >= 7);
+}
+
+BOOST_FIXTURE_TEST_CASE(there_are_ten_starts_a_second_at_most, supervised)
+{
+    shared<std::atomic<int>> lives(0);
+    supervisor.start(8, [&] {
+        ++*lives;
+        ::_exit(1);
+    });
+    auto const start = clk::now();
+    BOOST_TEST(run_until([&] { return *lives >= 13; }));
+    // All have died by now; what comes after the first eight comes in turn.
+    BOOST_CHECK(clk::now() - start >= 400ms);
+}
+
+BOOST_FIXTURE_TEST_CASE(it_says_when_they_live_on, supervised)
+{
+    support::logged log;
+    shared<std::atomic<int>> lives(0);
+    supervisor.young_age = 1s;
+    supervisor.start(1, [&] {
+        if (++*lives <= 5)
+            ::_exit(1);
+        obey();
+    });
+    BOOST_TEST(run_until([&] { return log.count("workers live on again") == 1; }));
+    BOOST_TEST(*lives == 6);
+    BOOST_CHECK(supervisor.next_timer() == clk::time_point::max());
+}
+
+BOOST_FIXTURE_TEST_CASE(one_that_lived_long_is_replaced_at_once_again, supervised)
+{
+    support::logged log;
+    shared<std::atomic<int>> lives(0);
+    supervisor.young_age = 1ms;
+    supervisor.start(1, [&] {
+        ++*lives;
+        std::this_thread::sleep_for(2ms);
+        ::_exit(1);
+    });
+    auto const start = clk::now();
+    BOOST_TEST(run_until([&] { return *lives >= 20; }));
+    BOOST_CHECK(clk::now() - start < 1s * support::slowness);
+    BOOST_TEST(log.count("workers die soon") == 0);
 }
 
 BOOST_FIXTURE_TEST_CASE(those_that_drain_are_not_replaced, supervised)
@@ -161,7 +179,7 @@ BOOST_FIXTURE_TEST_CASE(a_worker_supervises_nobody, supervised)
     shared<gate> looked;
     shared<std::atomic<int>> wrong(0);
     supervisor.start(2, [&] {
-        supervisor.after_fork();
+        supervisor.after_fork(socketserver::fork_role::worker);
         *wrong += supervisor.size() != 0;
         // It has no part in what the supervisor does with the others.
         supervisor.drain();

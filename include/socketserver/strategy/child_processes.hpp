@@ -48,7 +48,11 @@ public:
         int status;
     };
 
-    child_processes();
+    /** No children yet.
+
+        @param kind What one is called in the log; text that lives as long as this.
+    */
+    explicit child_processes(char const* kind = "child");
 
     /** Forget the children; does not end them. */
     ~child_processes() override;
@@ -58,7 +62,7 @@ public:
         All signals are blocked in the child when this returns there, until
         `base_server::after_fork`.
 
-        @param purpose What it is for, for reports.
+        @param purpose What it is for, for reports: its client, if it has one.
         @return The process number in the parent, 0 in the child.
         @throws std::system_error The system allows no more processes.
     */
@@ -76,14 +80,38 @@ public:
     */
     void signal(int number) noexcept;
 
+    /** Send a child a signal, unless it was reaped.
+
+        @param pid Its process number.
+        @param number The signal.
+    */
+    void signal(int pid, int number) noexcept;
+
     /** Kill every child, and wait until they are gone. */
     void kill() noexcept;
 
     /** The signal that makes a child abort its request: SIGTERM. */
     static constexpr int terminate = 15;
 
-    /** What @ref run calls for every child that has ended, in the thread that calls run(). */
+    /** What @ref run calls for every child that has ended, in the thread that calls run().
+
+        By default the log has what @ref text gives, as `error` if it was killed by a signal, as
+        `warning` if its status is not 0.
+    */
     std::function<void(ended const&)> on_end;
+
+    /** Return how a child has ended, in the words of the log.
+
+        @param child The child.
+        @return `child 812 (127.0.0.1:4711) was killed by signal 11 (SEGV)`, for example.
+    */
+    std::string text(ended const& child) const;
+
+    /** Have @ref descriptor become readable with another one, too.
+
+        @param descriptor The other one; it is never read from here.
+    */
+    void watch(int descriptor);
 
     int descriptor() const noexcept override;
     std::chrono::steady_clock::time_point next_timer() const noexcept override;

@@ -6,12 +6,12 @@
 #define SOCKETSERVER_STRATEGY_PREFORKING_MIXIN_HPP
 
 #include <socketserver/base_server.hpp>
-#include <socketserver/strategy/child_processes.hpp>
 #include <socketserver/strategy/dispatching.hpp>
 #include <socketserver/strategy/worker_supervisor.hpp>
 
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <stdexcept>
 #include <vector>
 
@@ -23,8 +23,9 @@ SOCKETSERVER_DECL std::size_t default_workers() noexcept;
 /** Serves in a fixed number of worker processes, which share the listener.
 
     Each worker runs the server within: `preforking_mixin<coroutine_mixin<tcp_server>>` is several
-    processes of many coroutines each. This process supervises them: it replaces a worker that dies,
-    has them drain on shutdown, and when it dies itself, they drain and go.
+    processes of many coroutines each. This process supervises them: it replaces a worker that dies
+    (see @ref worker_supervisor), that has taken @ref max_requests, or that is to be replaced
+    (@ref replace_workers), has them drain on shutdown, and when it dies itself, they drain and go.
 
     Hooks up to `process_request`, and `service_actions`, run in every worker; `service_actions` in
     this process too. Each worker has memory of its own from the start of `serve_forever()` on.
@@ -47,6 +48,21 @@ public:
     /** How many workers serve. Read when `serve_forever()` begins. */
     std::size_t workers = default_workers();
 
+    /** After how many requests a worker is replaced; 0 for never.
+
+        Bounds what a handler that leaks can use up. The worker serves on until its successor
+        serves, and then drains: what is still in progress after `drain_timeout` is aborted. Read
+        when `serve_forever()` begins.
+    */
+    std::size_t max_requests = 0;
+
+    /** How many requests more than @ref max_requests a worker may take: each worker draws a number
+        from 0 to this, so that they do not all end at once.
+
+        None, the default, is a tenth of @ref max_requests. Read when `serve_forever()` begins.
+    */
+    std::optional<std::size_t> max_requests_jitter;
+
     /** Set what N is in a strategy's text: @ref workers.
 
         @param n The number.
@@ -58,6 +74,50 @@ public:
         @return The numbers, in no order.
     */
     std::vector<int> active_workers() const { return supervisor_.pids(); }
+
+    /** Replace all workers, one after the other, while the server serves.
+
+        A successor starts from the memory of this process as it is now, and calls `after_fork`.
+        When it serves, the one that it replaces drains, for up to `drain_timeout`. No connection is
+        lost, and there are never fewer workers that take requests. If successors die, the old ones
+        serve on. Calls made while that is under way ask for one round more, however many they are.
+        Does nothing when the server is not served.
+
+        @par Thread safety
+        Any thread, a signal handler, and a worker, which asks the supervising process.
+    */
+    void replace_workers() noexcept { supervisor_.replace_workers(); }
+
+    /** Replace all workers.
+
+        @return True.
+    */
+    bool request_renewal() noexcept override
+    {
+        Server::request_renewal();
+        replace_workers();
+        return true;
+    }
+
+    /** Take the next request, and count it for @ref max_requests.
+
+        @return What the server within has taken.
+    */
+    std::optional<typename Server::accepted> get_request() override
+    {
+        auto taken = Server::get_request();
+        if (taken)
+            supervisor_.worker_took_request();
+        return taken;
+    }
+
+    /** Tell the supervising process that this worker takes no more requests, and go on as the
+        server within does. */
+    void server_stopping() override
+    {
+        supervisor_.worker_leaves();
+        Server::server_stopping();
+    }
 
     /** Refuse: workers take the requests.
 
@@ -83,6 +143,12 @@ protected:
             throw;
         }
         supervisor_.drain();
+    }
+
+    void loop_begins() noexcept override
+    {
+        Server::loop_begins();
+        supervisor_.worker_serves();
     }
 
     event_source* source() noexcept override
@@ -122,7 +188,7 @@ protected:
     void after_fork(fork_role role) override
     {
         Server::after_fork(role);
-        supervisor_.after_fork();
+        supervisor_.after_fork(role);
     }
 
 private:
@@ -131,6 +197,7 @@ private:
     void be_a_worker(base_server::duration poll_interval)
     {
         in_worker_ = true;
+        supervisor_.worker_lasts(max_requests, max_requests_jitter.value_or(max_requests / 10));
         this->run_as_worker([&] { Server::serve(poll_interval); });
     }
 

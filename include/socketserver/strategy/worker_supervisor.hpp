@@ -7,23 +7,26 @@
 
 #include <socketserver/base_server.hpp>
 #include <socketserver/config.hpp>
-#include <socketserver/strategy/child_processes.hpp>
 
 #include <chrono>
 #include <cstddef>
 #include <functional>
-#include <mutex>
+#include <memory>
 #include <vector>
 
 namespace socketserver {
 
 /** Keeps a number of worker processes running: what @ref preforking_mixin hands its work to.
 
-    A worker that dies is replaced at once; while workers die within a second of their start, the
-    next one waits 100 ms, doubling up to 5 s.
+    A worker that dies is replaced at once. Once five have died within @ref young_age, none of them
+    older than that, the next ones wait 100 ms, doubling up to 1 s a worker, until one has lived
+    longer or none has died for as long; the log says so when it begins and when it is over.
+
+    A worker that is to be replaced is asked to drain when its successor serves: there are never
+    fewer that serve because of that.
 
     @par Thread safety
-    All members may be called from any thread.
+    All members may be called from any thread, those of a worker by the worker alone.
 */
 class SOCKETSERVER_DECL worker_supervisor final : public event_source
 {
@@ -31,12 +34,27 @@ public:
     worker_supervisor();
     ~worker_supervisor() override;
 
+    /** The age below which a death counts as early, and the time in which five of them are too
+        many. Read by the thread that calls @ref run. */
+    std::chrono::nanoseconds young_age = std::chrono::seconds(10);
+
     /** Start the workers.
 
         @param workers How many.
         @param be_a_worker Called in each new process; must not return.
+        @throws std::system_error No descriptor is left.
     */
     void start(std::size_t workers, std::function<void()> be_a_worker);
+
+    /** Replace all workers that there are now, one after the other.
+
+        A request that comes while that is under way is for one round more, however many come.
+        Does nothing when no workers run.
+
+        @par Thread safety
+        Any thread, a signal handler, and any worker.
+    */
+    void replace_workers() noexcept;
 
     /** Replace no worker any more, and ask all to drain and go. Once is enough. */
     void drain() noexcept;
@@ -56,25 +74,39 @@ public:
     int descriptor() const noexcept override;
     std::chrono::steady_clock::time_point next_timer() const noexcept override;
 
-    /** Reap the workers that have ended, and replace them. */
+    /** Reap the workers that have ended, and replace those that are to be replaced. */
     void run() override;
 
-    /** Begin anew, without workers, in a process that was just forked. */
-    void after_fork();
+    /** Begin anew, without workers, in a process that was just forked.
+
+        @param role What the process is for: a worker itself, or a request of one.
+    */
+    void after_fork(fork_role role);
+
+    /** @name What a worker says of itself */
+    /** @{ */
+
+    /** It serves: from now on another may go for it. */
+    void worker_serves() noexcept;
+
+    /** It is to be replaced after a number of requests; it serves on until it is asked to drain.
+
+        @param requests How many; 0 for any number.
+        @param jitter The number is increased by one drawn from 0 to this.
+    */
+    void worker_lasts(std::size_t requests, std::size_t jitter) noexcept;
+
+    /** It has taken a request. Any thread of the worker. */
+    void worker_took_request() noexcept;
+
+    /** It takes no more requests, by itself: its successor may start. */
+    void worker_leaves() noexcept;
+
+    /** @} */
 
 private:
-    // With the lock held.
-    void replace();
-
-    child_processes children_;
-
-    // A server is closed and destroyed by other threads than the one that serves.
-    mutable std::mutex mutex_;
-    std::size_t wanted_ = 0;
-    std::vector<int> serving_;
-    std::function<void()> be_a_worker_;
-    std::chrono::milliseconds backoff_{0};
-    std::chrono::steady_clock::time_point next_start_{};
+    struct state;
+    std::unique_ptr<state> state_;
 };
 
 } // namespace socketserver

@@ -95,6 +95,11 @@ void base_server::request_shutdown() noexcept
     state_->server_stop.set();
 }
 
+bool base_server::request_renewal() noexcept
+{
+    return false;
+}
+
 void base_server::request_close() noexcept
 {
     state_->closed = true;

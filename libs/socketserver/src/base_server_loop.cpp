@@ -102,6 +102,8 @@ void base_server::run_loop(duration poll_interval, bool listening)
     // Grows while requests come faster than turns: accepting until there is none would cost a
     // system call for nothing in every quiet turn.
     unsigned batch = 1;
+    if (listening)
+        loop_begins();
     while (!stop.is_set())
     {
         bool const ready = wait_turn(wait, listening, time_after(poll_interval));

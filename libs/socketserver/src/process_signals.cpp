@@ -100,12 +100,17 @@ void die_with(pid_t parent) noexcept
 }
 
 // A second more than the server takes when it can see to it itself, which leaves a better report.
+base_server::duration with_grace(base_server::duration time) noexcept
+{
+    auto const grace = std::chrono::seconds(1);
+    return std::min(time, base_server::duration::max() - grace) + grace;
+}
+
 void abort_and_go(base_server& server) noexcept
 {
     current_step = step::aborting;
     server.request_abort();
-    auto const grace = std::chrono::seconds(1);
-    set_timer(std::min(server.abort_timeout, base_server::duration::max() - grace) + grace);
+    set_timer(with_grace(server.abort_timeout));
 }
 
 [[noreturn]] void give_up() noexcept
@@ -121,10 +126,14 @@ void abort_and_go(base_server& server) noexcept
 // What the handlers do; a member so that it may ask what others may not.
 struct process_signals::actions
 {
-    static void in_a_request(int, siginfo_t*, void*) noexcept
+    static void in_a_request(int, siginfo_t* info, void*) noexcept
     {
         int const before = errno;
-        server_of_process.load()->loop_request().abort();
+        if (info->si_code == SI_TIMER)
+            give_up();
+        auto& server = *server_of_process.load();
+        server.loop_request().abort();
+        set_timer(with_grace(server.abort_timeout));
         errno = before;
     }
 
@@ -151,19 +160,23 @@ struct process_signals::actions
         errno = before;
     }
 
-    static void in_the_program(int, siginfo_t* info, void*) noexcept
+    static void in_the_program(int signal, siginfo_t* info, void*) noexcept
     {
         int const before = errno;
         auto& server = *server_of_process.load();
         switch (current_step.load())
         {
         case step::serving:
+            if (signal == SIGHUP && server.request_renewal())
+                break;
             current_step = step::draining;
             server.request_close();
             set_timer(server.drain_timeout);
             break;
         case step::draining:
-            abort_and_go(server);
+            // A shell tells of the end of its terminal once more than the terminal does.
+            if (signal != SIGHUP)
+                abort_and_go(server);
             break;
         case step::aborting:
             if (info->si_code == SI_TIMER)
@@ -195,9 +208,16 @@ void process_signals::of_a_request(base_server& server, pid_t worker) noexcept
 {
     server_of_process = &server;
     ignore(SIGINT);
+    ignore(SIGHUP);
     install(SIGTERM, actions::in_a_request, nullptr);
+    // Timers are not inherited.
+    has_timer = false;
     if (worker != 0)
+    {
+        // Nobody is left to kill it when its worker was killed.
+        make_timer(SIGTERM);
         die_with(worker);
+    }
     unblock({SIGTERM});
 }
 
@@ -207,6 +227,7 @@ void process_signals::of_a_worker(base_server& server, pid_t parent) noexcept
     current_step = step::serving;
     make_timer(SIGQUIT);
     ignore(SIGINT);
+    ignore(SIGHUP);
     install(SIGTERM, actions::in_a_worker, nullptr);
     install(SIGQUIT, actions::in_a_worker, nullptr);
     die_with(parent);
@@ -222,6 +243,10 @@ process_signals::process_signals(base_server& server)
     make_timer(SIGTERM);
     install(SIGINT, actions::in_the_program, &interrupt_before_);
     install(SIGTERM, actions::in_the_program, &terminate_before_);
+    // A program that has a use for it, or was told to ignore it, keeps it.
+    ::sigaction(SIGHUP, nullptr, &hang_up_before_);
+    if (hang_up_before_.sa_handler == SIG_DFL)
+        install(SIGHUP, actions::in_the_program, nullptr);
 }
 
 process_signals::~process_signals()
@@ -229,6 +254,7 @@ process_signals::~process_signals()
     loop_ended();
     ::sigaction(SIGINT, &interrupt_before_, nullptr);
     ::sigaction(SIGTERM, &terminate_before_, nullptr);
+    ::sigaction(SIGHUP, &hang_up_before_, nullptr);
     if (has_timer)
         ::timer_delete(timer);
     has_timer = false;

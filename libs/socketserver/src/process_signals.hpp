@@ -32,7 +32,8 @@ public:
     static void of_a_worker(base_server& server, pid_t parent) noexcept;
 
     // The program's own process, for as long as this lives: the first SIGINT or SIGTERM asks to
-    // stop, the second to abort.
+    // stop, the second to abort.  SIGHUP asks for a renewal, or to stop where there is nothing to
+    // renew.
     process_signals(base_server& server);
     ~process_signals();
 
@@ -47,6 +48,7 @@ private:
 
     struct sigaction interrupt_before_;
     struct sigaction terminate_before_;
+    struct sigaction hang_up_before_;
 };
 
 } // namespace socketserver

@@ -90,6 +90,11 @@ void warn_beside_threads()
 
 struct child_processes::state
 {
+    explicit state(char const* what)
+        : kind(what)
+    {
+    }
+
     ~state() { close_all(); }
 
     void close_all() noexcept
@@ -101,6 +106,23 @@ struct child_processes::state
             ::close(set);
     }
 
+    // With the lock held.  Without a set, children are looked at now and then.
+    void make_set() noexcept
+    {
+        if (set < 0)
+            set = ::epoll_create1(EPOLL_CLOEXEC);
+    }
+
+    // What a report begins with.
+    std::string name_of(child_processes::ended const& c) const
+    {
+        auto name = kind + (' ' + std::to_string(c.pid));
+        if (!c.purpose.empty())
+            name += " (" + c.purpose + ')';
+        return name;
+    }
+
+    char const* kind;
     mutable std::mutex mutex;
     std::vector<child> children;
     int set = -1;
@@ -110,8 +132,8 @@ struct child_processes::state
     bool warned = false;
 };
 
-child_processes::child_processes()
-    : state_(std::make_unique<state>())
+child_processes::child_processes(char const* kind)
+    : state_(std::make_unique<state>(kind))
 {
 }
 
@@ -125,8 +147,7 @@ int child_processes::fork(std::string purpose)
     {
         std::lock_guard const lock(s.mutex);
         s.children.reserve(s.children.size() + 1);
-        if (s.set < 0)
-            s.set = ::epoll_create1(EPOLL_CLOEXEC);
+        s.make_set();
     }
     pid_t const pid = process_signals::fork();
     if (pid < 0)
@@ -172,12 +193,19 @@ void child_processes::signal(int number) noexcept
         c.signal(number);
 }
 
+void child_processes::signal(int pid, int number) noexcept
+{
+    std::lock_guard const lock(state_->mutex);
+    for (auto& c : state_->children)
+        if (c.description.pid == pid)
+            c.signal(number);
+}
+
 void child_processes::kill() noexcept
 {
     for (auto const& c : state_->children)
-        log(log_severity::error, "child " + std::to_string(c.description.pid) + " (" +
-                                     c.description.purpose +
-                                     ") does not end though it was told to; it is killed");
+        log(log_severity::error,
+            state_->name_of(c.description) + " does not end though it was told to; it is killed");
     signal(SIGKILL);
     // Nothing delays that but the kernel.
     while (size() != 0)
@@ -224,13 +252,32 @@ void child_processes::run()
     }
     for (auto const& e : gone)
     {
-        if (e.signal != 0)
-            log(log_severity::error, "child " + std::to_string(e.pid) + " (" + e.purpose +
-                                         ") was killed by signal " + std::to_string(e.signal) +
-                                         " (" + ::sigabbrev_np(e.signal) + ")");
         if (on_end)
             on_end(e);
+        else if (e.signal != 0 || e.status != 0)
+            log(e.signal != 0 ? log_severity::error : log_severity::warning, text(e));
     }
+}
+
+std::string child_processes::text(ended const& child) const
+{
+    auto const name = state_->name_of(child);
+    if (child.signal == 0)
+        return name + " has ended with status " + std::to_string(child.status);
+    auto const* const abbreviation = ::sigabbrev_np(child.signal);
+    return name + " was killed by signal " + std::to_string(child.signal) +
+           (abbreviation ? std::string(" (") + abbreviation + ')' : std::string());
+}
+
+void child_processes::watch(int descriptor)
+{
+    std::lock_guard const lock(state_->mutex);
+    state_->make_set();
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = descriptor;
+    if (::epoll_ctl(state_->set, EPOLL_CTL_ADD, descriptor, &event) < 0 && errno != EEXIST)
+        throw std::system_error(errno, std::generic_category(), "epoll_ctl");
 }
 
 void child_processes::after_fork()
@@ -238,7 +285,7 @@ void child_processes::after_fork()
     // The lock may have been held by a thread that is not here.
     auto* const leave = state_.release();
     leave->close_all();
-    state_ = std::make_unique<state>();
+    state_ = std::make_unique<state>(leave->kind);
 }
 
 void child_processes::leave(int status) noexcept

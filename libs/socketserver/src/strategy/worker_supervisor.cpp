@@ -4,14 +4,24 @@
 
 #include <socketserver/strategy/worker_supervisor.hpp>
 
+#include "../stop_signal.hpp"
+#include "respawn_pace.hpp"
+#include "shared_page.hpp"
+
 #include <socketserver/log.hpp>
+#include <socketserver/strategy/child_processes.hpp>
 #include <socketserver/strategy/preforking_mixin.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <memory>
+#include <mutex>
+#include <random>
 #include <system_error>
 #include <thread>
+#include <unistd.h>
 #include <utility>
 
 namespace socketserver {
@@ -24,21 +34,91 @@ std::size_t default_workers() noexcept
     return std::max(1u, std::thread::hardware_concurrency());
 }
 
-worker_supervisor::worker_supervisor()
+namespace {
+
+// What a worker tells its supervisor.
+struct worker_page
 {
-    children_.on_end = [this](child_processes::ended const& worker) {
-        std::lock_guard const lock(mutex_);
-        // One that was asked to go needs no successor.
-        if (std::erase(serving_, worker.pid) == 0)
+    std::atomic<bool> serves{false};
+    std::atomic<bool> is_done{false};
+    std::atomic<bool> leaves{false};
+};
+
+struct worker
+{
+    int pid;
+    clock::time_point since;
+    shared_page<worker_page> page;
+    bool is_old = false; // to be replaced with all others
+    bool drains = false;
+
+    bool is_to_go() const noexcept { return is_old || page->is_done; }
+};
+
+} // namespace
+
+struct worker_supervisor::state
+{
+    child_processes children{"worker"};
+
+    // Set: all are to be replaced.  Woken: look at the pages.
+    stop_signal asked;
+
+    // A server is closed and destroyed by other threads than the one that serves.
+    mutable std::mutex mutex;
+    std::size_t wanted = 0;
+    std::vector<worker> workers;
+    std::function<void()> be_a_worker;
+    respawn_pace pace;
+    bool replacing = false;
+
+    // In a worker, its own, and how many requests it takes.
+    worker_page* own_page = nullptr;
+    std::size_t lasts = 0;
+    std::atomic<std::size_t> taken{0};
+
+    // All of these with the lock held.
+    std::size_t staying() const noexcept
+    {
+        return static_cast<std::size_t>(std::count_if(
+            workers.begin(), workers.end(), [](worker const& w) { return !w.drains; }));
+    }
+
+    bool needs_another() const noexcept
+    {
+        auto const n = staying();
+        return n < wanted ||
+               (n == wanted && std::any_of(workers.begin(), workers.end(),
+                                   [](auto& w) { return !w.drains && w.is_to_go(); }));
+    }
+
+    void note_end(child_processes::ended end);
+    void see_to_it(std::chrono::nanoseconds young_age);
+    void begin_round();
+    void see_who_leaves(std::chrono::nanoseconds young_age);
+    bool start_one();
+    bool let_one_go();
+};
+
+worker_supervisor::worker_supervisor()
+    : state_(std::make_unique<state>())
+{
+    state_->children.on_end = [this](child_processes::ended const& end) {
+        std::lock_guard const lock(state_->mutex);
+        auto& s = *state_;
+        auto const found = std::find_if(
+            s.workers.begin(), s.workers.end(), [&](worker const& w) { return w.pid == end.pid; });
+        if (found == s.workers.end())
             return;
-        // What was killed is reported already.
-        if (worker.signal == 0)
-            log(log_severity::warning, "worker " + std::to_string(worker.pid) +
-                                           " has ended with status " +
-                                           std::to_string(worker.status) + "; it is replaced");
-        auto const young = clock::now() - worker.since < 1s;
-        backoff_ = young ? std::clamp<std::chrono::milliseconds>(backoff_ * 2, 100ms, 5s) : 0ms;
-        next_start_ = clock::now() + backoff_;
+        bool const was_wanted = !found->drains && s.wanted != 0;
+        if (was_wanted)
+            s.pace.has_died(clock::now(), found->since, young_age);
+        auto text = s.children.text(end);
+        s.workers.erase(found);
+        if (was_wanted)
+            text += "; it is replaced";
+        if (was_wanted || end.signal != 0 || end.status != 0)
+            log(end.signal != 0 ? log_severity::error : log_severity::warning, text);
     };
 }
 
@@ -46,95 +126,210 @@ worker_supervisor::~worker_supervisor() = default;
 
 void worker_supervisor::start(std::size_t workers, std::function<void()> be_a_worker)
 {
-    std::lock_guard const lock(mutex_);
-    wanted_ = workers;
-    be_a_worker_ = std::move(be_a_worker);
-    next_start_ = clock::now();
-    replace();
+    auto& s = *state_;
+    s.children.watch(s.asked.descriptor());
+    std::lock_guard const lock(s.mutex);
+    s.wanted = workers;
+    s.be_a_worker = std::move(be_a_worker);
+    s.pace = respawn_pace();
+    s.asked.clear();
+    s.replacing = false;
+    s.see_to_it(young_age);
 }
 
-void worker_supervisor::replace()
+void worker_supervisor::run()
 {
-    if (clock::now() < next_start_)
+    auto& s = *state_;
+    s.asked.drain();
+    s.children.run();
+    std::lock_guard const lock(s.mutex);
+    s.see_to_it(young_age);
+}
+
+void worker_supervisor::state::see_to_it(std::chrono::nanoseconds young_age)
+{
+    if (wanted == 0)
         return;
-    while (serving_.size() < wanted_)
+    pace.look(clock::now());
+    see_who_leaves(young_age);
+    do
+        begin_round();
+    while (start_one() || let_one_go());
+}
+
+void worker_supervisor::state::begin_round()
+{
+    if (replacing && std::none_of(workers.begin(), workers.end(),
+                         [](worker const& w) { return !w.drains && w.is_old; }))
     {
-        try
-        {
-            int const pid = children_.fork("worker");
-            if (pid == 0)
-            {
-                be_a_worker_();
-                child_processes::leave(0);
-            }
-            serving_.push_back(pid);
-        }
-        catch (std::system_error const& e)
-        {
-            log(log_severity::warning, std::string("no worker can be started: ") + e.what());
-            next_start_ = clock::now() + 1s;
-            return;
-        }
+        replacing = false;
+        log(log_severity::info, "the workers are replaced");
     }
+    if (replacing || !asked.is_set())
+        return;
+    // First, so that who asks from now on is not forgotten.
+    asked.clear();
+    log(log_severity::info, "replacing the workers");
+    replacing = true;
+    for (auto& w : workers)
+        w.is_old = true;
+}
+
+void worker_supervisor::state::see_who_leaves(std::chrono::nanoseconds young_age)
+{
+    for (auto& w : workers)
+        if (!w.drains && w.page->leaves)
+        {
+            w.drains = true;
+            pace.has_died(clock::now(), w.since, young_age);
+        }
+}
+
+bool worker_supervisor::state::start_one()
+{
+    auto const now = clock::now();
+    if (!needs_another() || now < pace.next())
+        return false;
+    try
+    {
+        shared_page<worker_page> page;
+        workers.reserve(workers.size() + 1);
+        int const pid = children.fork("");
+        if (pid == 0)
+        {
+            own_page = page.get();
+            be_a_worker();
+            child_processes::leave(0);
+        }
+        workers.push_back({pid, now, std::move(page)});
+        pace.has_started(now);
+        return true;
+    }
+    catch (std::system_error const& e)
+    {
+        log(log_severity::warning, std::string("no worker can be started: ") + e.what());
+        pace.wait_until(now + 1s);
+        return false;
+    }
+}
+
+// Who is to go drains once there are more that serve than have to.
+bool worker_supervisor::state::let_one_go()
+{
+    auto const serving = std::count_if(workers.begin(), workers.end(),
+        [](worker const& w) { return !w.drains && w.page->serves; });
+    if (static_cast<std::size_t>(serving) <= wanted)
+        return false;
+    auto const first = std::find_if(workers.begin(), workers.end(),
+        [](worker const& w) { return !w.drains && w.page->serves && w.is_to_go(); });
+    if (first == workers.end())
+        return false;
+    first->drains = true;
+    children.signal(first->pid, SIGTERM);
+    return true;
+}
+
+void worker_supervisor::replace_workers() noexcept
+{
+    state_->asked.set();
 }
 
 void worker_supervisor::drain() noexcept
 {
     {
-        std::lock_guard const lock(mutex_);
-        if (std::exchange(wanted_, 0) == 0)
+        std::lock_guard const lock(state_->mutex);
+        if (std::exchange(state_->wanted, 0) == 0)
             return;
-        serving_.clear();
     }
-    children_.signal(SIGTERM);
+    state_->children.signal(SIGTERM);
 }
 
 void worker_supervisor::abort() noexcept
 {
-    children_.signal(SIGQUIT);
+    state_->children.signal(SIGQUIT);
 }
 
 void worker_supervisor::kill() noexcept
 {
-    children_.kill();
+    state_->children.kill();
 }
 
 std::size_t worker_supervisor::size() const noexcept
 {
-    return children_.size();
+    return state_->children.size();
 }
 
 std::vector<int> worker_supervisor::pids() const
 {
-    return children_.pids();
+    return state_->children.pids();
 }
 
 int worker_supervisor::descriptor() const noexcept
 {
-    return children_.descriptor();
+    return state_->children.descriptor();
 }
 
 clock::time_point worker_supervisor::next_timer() const noexcept
 {
-    std::lock_guard const lock(mutex_);
-    return std::min(
-        children_.next_timer(), serving_.size() < wanted_ ? next_start_ : clock::time_point::max());
+    auto const& s = *state_;
+    std::lock_guard const lock(s.mutex);
+    auto next = s.children.next_timer();
+    if (s.wanted != 0)
+        next = std::min(next, s.pace.over());
+    if (s.needs_another())
+        next = std::min(next, s.pace.next());
+    return next;
 }
 
-void worker_supervisor::after_fork()
+void worker_supervisor::after_fork(fork_role role)
 {
+    auto& s = *state_;
     // The one that forked holds it, and does not go on here.
-    std::construct_at(&mutex_);
-    wanted_ = 0;
-    serving_.clear();
-    children_.after_fork();
+    std::construct_at(&s.mutex);
+    s.wanted = 0;
+    // The child of a worker does not speak for it.
+    if (role == fork_role::request)
+        s.own_page = nullptr;
+    s.workers.clear();
+    s.children.after_fork();
 }
 
-void worker_supervisor::run()
+void worker_supervisor::worker_serves() noexcept
 {
-    children_.run();
-    std::lock_guard const lock(mutex_);
-    replace();
+    if (!state_->own_page)
+        return;
+    state_->own_page->serves = true;
+    state_->asked.wake();
+}
+
+void worker_supervisor::worker_lasts(std::size_t requests, std::size_t jitter) noexcept
+{
+    // Workers that start at once have numbers that are close: the generator mixes them.
+    auto const time = clock::now().time_since_epoch().count();
+    std::mt19937_64 numbers(
+        static_cast<std::uint64_t>(::getpid()) << 32 ^ static_cast<std::uint64_t>(time));
+    state_->lasts = requests == 0
+                        ? 0
+                        : requests + std::uniform_int_distribution<std::size_t>(0, jitter)(numbers);
+    state_->taken = 0;
+}
+
+void worker_supervisor::worker_took_request() noexcept
+{
+    auto& s = *state_;
+    if (s.lasts == 0 || s.taken.fetch_add(1, std::memory_order_relaxed) + 1 != s.lasts ||
+        !s.own_page)
+        return;
+    s.own_page->is_done = true;
+    s.asked.wake();
+}
+
+void worker_supervisor::worker_leaves() noexcept
+{
+    if (!state_->own_page)
+        return;
+    state_->own_page->leaves = true;
+    state_->asked.wake();
 }
 
 } // namespace socketserver
