@@ -89,6 +89,13 @@ loop_wait::ready loop_wait::by_epoll(int listener, int wake, int source, int mil
         result.wake |= events[i].data.u32 == is_wake;
         result.source |= events[i].data.u32 == is_source;
     }
+    // Who was woken for a connection may have found no means to take it, and nobody else has heard
+    // of it: in a quiet moment, everybody looks.
+    if (n == 0 && listener >= 0)
+    {
+        pollfd fd{listener, POLLIN, 0};
+        result.listener = ::poll(&fd, 1, 0) > 0;
+    }
     return result;
 }
 
