@@ -6,6 +6,7 @@
 
 #define BOOST_TEST_MODULE child_processes
 
+#include "support/logged.hpp"
 #include "support/matrix_process.hpp"
 
 #include <boost/test/unit_test.hpp>
@@ -74,6 +75,24 @@ struct watched : nothing_left
 }
 
 } // namespace
+
+BOOST_FIXTURE_TEST_CASE(the_log_has_what_ended_badly, watched)
+{
+    support::logged log;
+    children.on_end = nullptr;
+    int const well = fork("127.0.0.1:1", [] {});
+    int const badly = fork("127.0.0.1:2", [] { child_processes::leave(3); });
+    int const killed = fork("127.0.0.1:3", [] { die_by(SIGBUS); });
+    int const nameless = fork("", [] { child_processes::leave(4); });
+    BOOST_TEST(run_until_none());
+    BOOST_TEST(log.count("child " + std::to_string(well)) == 0);
+    BOOST_TEST(log.count("warning: child " + std::to_string(badly) +
+                         " (127.0.0.1:2) has ended with status 3") == 1);
+    BOOST_TEST(log.count("error: child " + std::to_string(killed) +
+                         " (127.0.0.1:3) was killed by signal 7 (BUS)") == 1);
+    BOOST_TEST(
+        log.count("warning: child " + std::to_string(nameless) + " has ended with status 4") == 1);
+}
 
 BOOST_FIXTURE_TEST_CASE(there_is_nothing_to_wait_for_at_first, watched)
 {

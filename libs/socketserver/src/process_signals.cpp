@@ -5,6 +5,7 @@
 #include "process_signals.hpp"
 
 #include "strategy/sanitizers.hpp"
+#include "thread_signals.hpp"
 
 #include <socketserver/base_server.hpp>
 
@@ -86,6 +87,8 @@ void unblock(std::initializer_list<int> signals) noexcept
 {
     sigset_t mask = mask_before_fork;
     for (int const signal : signals)
+        ::sigdelset(&mask, signal);
+    for (int const signal : crash_signals)
         ::sigdelset(&mask, signal);
     ::pthread_sigmask(SIG_SETMASK, &mask, nullptr);
 }

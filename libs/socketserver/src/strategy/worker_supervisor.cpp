@@ -4,6 +4,7 @@
 
 #include <socketserver/strategy/worker_supervisor.hpp>
 
+#include "../crash_report.hpp"
 #include "../stop_signal.hpp"
 #include "respawn_pace.hpp"
 #include "shared_page.hpp"
@@ -42,6 +43,7 @@ struct worker_page
     std::atomic<bool> serves{false};
     std::atomic<bool> is_done{false};
     std::atomic<bool> leaves{false};
+    crash_report::record crash;
 };
 
 struct worker
@@ -92,7 +94,7 @@ struct worker_supervisor::state
                                    [](auto& w) { return !w.drains && w.is_to_go(); }));
     }
 
-    void note_end(child_processes::ended end);
+    void note_end(child_processes::ended end, std::chrono::nanoseconds young_age);
     void see_to_it(std::chrono::nanoseconds young_age);
     void begin_round();
     void see_who_leaves(std::chrono::nanoseconds young_age);
@@ -105,21 +107,33 @@ worker_supervisor::worker_supervisor()
 {
     state_->children.on_end = [this](child_processes::ended const& end) {
         std::lock_guard const lock(state_->mutex);
-        auto& s = *state_;
-        auto const found = std::find_if(
-            s.workers.begin(), s.workers.end(), [&](worker const& w) { return w.pid == end.pid; });
-        if (found == s.workers.end())
-            return;
-        bool const was_wanted = !found->drains && s.wanted != 0;
-        if (was_wanted)
-            s.pace.has_died(clock::now(), found->since, young_age);
-        auto text = s.children.text(end);
-        s.workers.erase(found);
-        if (was_wanted)
-            text += "; it is replaced";
-        if (was_wanted || end.signal != 0 || end.status != 0)
-            log(end.signal != 0 ? log_severity::error : log_severity::warning, text);
+        state_->note_end(end, young_age);
     };
+}
+
+void worker_supervisor::state::note_end(
+    child_processes::ended end, std::chrono::nanoseconds young_age)
+{
+    auto const found = std::find_if(
+        workers.begin(), workers.end(), [&](worker const& w) { return w.pid == end.pid; });
+    if (found == workers.end())
+        return;
+    bool const is_replaced = !found->drains && wanted != 0;
+    if (is_replaced)
+        pace.has_died(clock::now(), found->since, young_age);
+
+    auto const& crash = found->page->crash;
+    // A handler of the program's, or a sanitizer's, may have ended it otherwise than by the signal.
+    if (end.signal == 0 && end.status != 0)
+        end.signal = crash.signal;
+    if (end.signal != 0)
+        end.purpose = crash.signal != end.signal ? "client unknown"
+                      : crash.has_client         ? crash.client.str()
+                                                 : "no client";
+    auto const text = children.text(end) + (is_replaced ? "; it is replaced" : "");
+    workers.erase(found);
+    if (is_replaced || end.signal != 0 || end.status != 0)
+        log(end.signal != 0 ? log_severity::error : log_severity::warning, text);
 }
 
 worker_supervisor::~worker_supervisor() = default;
@@ -198,6 +212,7 @@ bool worker_supervisor::state::start_one()
         if (pid == 0)
         {
             own_page = page.get();
+            crash_report::begin(page->crash);
             be_a_worker();
             child_processes::leave(0);
         }
@@ -289,7 +304,10 @@ void worker_supervisor::after_fork(fork_role role)
     s.wanted = 0;
     // The child of a worker does not speak for it.
     if (role == fork_role::request)
+    {
         s.own_page = nullptr;
+        crash_report::end();
+    }
     s.workers.clear();
     s.children.after_fork();
 }
