@@ -111,8 +111,9 @@ BOOST_FIXTURE_TEST_CASE(a_worker_that_has_taken_its_number_is_replaced, supervis
 {
     shared<std::atomic<int>> lives(0);
     supervisor.start(1, [&] {
+        int const life = ++*lives;
         supervisor.worker_serves();
-        if (++*lives <= 3)
+        if (life <= 3)
         {
             supervisor.worker_lasts(2, 0);
             supervisor.worker_took_request();
@@ -129,8 +130,9 @@ BOOST_FIXTURE_TEST_CASE(a_worker_that_leaves_by_itself_has_a_successor_at_once, 
     shared<std::atomic<int>> lives(0);
     shared<gate> may_end;
     supervisor.start(1, [&] {
+        int const life = ++*lives;
         supervisor.worker_serves();
-        if (++*lives == 1)
+        if (life == 1)
         {
             supervisor.worker_leaves();
             may_end->wait();
@@ -148,8 +150,9 @@ BOOST_FIXTURE_TEST_CASE(a_worker_may_ask_that_all_be_replaced, supervised)
     support::logged log;
     shared<std::atomic<int>> lives(0);
     supervisor.start(3, [&] {
+        int const life = ++*lives;
         supervisor.worker_serves();
-        if (++*lives == 3)
+        if (life == 3)
             supervisor.replace_workers();
         obey();
     });
@@ -161,8 +164,8 @@ BOOST_FIXTURE_TEST_CASE(nobody_is_replaced_once_it_drains, supervised)
 {
     shared<std::atomic<int>> lives(0);
     supervisor.start(2, [&] {
-        supervisor.worker_serves();
         ++*lives;
+        supervisor.worker_serves();
         obey();
     });
     supervisor.drain();

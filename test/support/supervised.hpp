@@ -9,7 +9,6 @@
 
 #include <socketserver/strategy/worker_supervisor.hpp>
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <optional>
@@ -40,11 +39,10 @@ struct supervised : nothing_left
         auto const end = clk::now() + patience;
         while (!condition() && clk::now() < end)
         {
-            auto const left = std::min(supervisor.next_timer(), end) - clk::now();
-            auto const ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+            // What is waited for may give no sign; the supervisor runs only when it asked for it.
             pollfd fd{supervisor.descriptor(), POLLIN, 0};
-            ::poll(&fd, 1, static_cast<int>(std::max<long>(ms, 0)));
-            supervisor.run();
+            if (::poll(&fd, 1, 1) > 0 || supervisor.next_timer() <= clk::now())
+                supervisor.run();
         }
         return condition();
     }
