@@ -34,6 +34,15 @@ void set_errno(error_code& ec) noexcept
     ec.assign(errno, boost::system::system_category());
 }
 
+// One buffer costs the kernel less to look at than a message of them.
+ssize_t send_some(int fd, io_vector const& v, int flags) noexcept
+{
+    auto const* const first = v.message.msg_iov;
+    return v.message.msg_iovlen == 1
+               ? ::send(fd, first->iov_base, first->iov_len, flags | MSG_NOSIGNAL)
+               : ::sendmsg(fd, &v.message, flags | MSG_NOSIGNAL);
+}
+
 bool is_over(time_limits const& limits) noexcept
 {
     return limits.deadline && time_limits::clock::now() >= *limits.deadline;
@@ -267,10 +276,7 @@ std::size_t socket_transport::send(const_buffers buffers, time_limits const& lim
     {
         auto const n =
             perform(direction::send, limits, ec, [&v](int fd, int flags, bool& may_more) {
-                auto const n = v.message.msg_iovlen == 1
-                                   ? ::send(fd, v.message.msg_iov->iov_base,
-                                         v.message.msg_iov->iov_len, flags | MSG_NOSIGNAL)
-                                   : ::sendmsg(fd, &v.message, flags | MSG_NOSIGNAL);
+                auto const n = send_some(fd, v, flags);
                 if (n > 0 && static_cast<std::size_t>(n) < v.size)
                     may_more = false;
                 return n;
@@ -290,7 +296,7 @@ std::size_t socket_transport::try_send(const_buffers buffers, error_code& ec)
         errno = EBADF;
     else
         do
-            n = ::sendmsg(fd, &v.message, MSG_DONTWAIT | MSG_NOSIGNAL);
+            n = send_some(fd, v, MSG_DONTWAIT);
         while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN)
         set_errno(ec);
