@@ -11,6 +11,7 @@
 */
 
 #include <socketserver/active_request.hpp>
+#include <socketserver/awaited_operation.hpp>
 #include <socketserver/base_server.hpp>
 #include <socketserver/config.hpp>
 #include <socketserver/connect.hpp>
@@ -20,6 +21,7 @@
 #include <socketserver/datagram_server.hpp>
 #include <socketserver/endpoint.hpp>
 #include <socketserver/handler_factory.hpp>
+#include <socketserver/interruptible.hpp>
 #include <socketserver/log.hpp>
 #include <socketserver/make_server.hpp>
 #include <socketserver/memory_transport.hpp>
@@ -31,6 +33,7 @@
 #include <socketserver/strategy.hpp>
 #include <socketserver/stream.hpp>
 #include <socketserver/stream_server.hpp>
+#include <socketserver/this_request.hpp>
 #include <socketserver/time_after.hpp>
 #include <socketserver/transport.hpp>
 

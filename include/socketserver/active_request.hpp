@@ -15,11 +15,11 @@
 namespace socketserver {
 
 class base_server;
+class interruptible;
 class request_registry;
 class stream;
-class transport;
 
-/** A request in progress: whose it is, since when, and which streams an abort must end.
+/** A request in progress: whose it is, since when, and what an abort must end.
 
     A server knows its requests by these, and so can wait for them and end them. Whoever runs a
     request makes it the current one meanwhile: a stream that @ref connect makes then belongs to it.
@@ -71,17 +71,18 @@ public:
     */
     bool aborted() const noexcept { return aborted_.load(std::memory_order_relaxed); }
 
-    /** Add a stream to those that end with the request.
+    /** Add to what an abort of the request ends.
 
-        @param bytes The transport of the stream; it leaves the request by itself.
+        @param wait What the request waits for, the transport of a stream for example; it leaves the
+        request by itself.
     */
-    void attach(transport& bytes) noexcept;
+    void attach(interruptible& wait) noexcept;
 
-    /** Take a stream away from the request.
+    /** Take something away from the request.
 
-        @param bytes The transport of the stream.
+        @param wait What was attached.
     */
-    void detach(transport& bytes) noexcept;
+    void detach(interruptible& wait) noexcept;
 
     /** Return whether a stream of the request uses a descriptor.
 
@@ -151,10 +152,10 @@ private:
     active_request* after_ = nullptr;
 
     // A list that threads and signal handlers may walk at any time: pins_ counts the walkers, and
-    // a transport that has been taken out is not gone before they have passed.
+    // what has been taken out is not gone before they have passed.
     std::atomic<bool> aborted_{false};
     std::atomic<int> pins_{0};
-    std::atomic<transport*> first_{nullptr};
+    std::atomic<interruptible*> first_{nullptr};
     std::mutex changes_;
 };
 

@@ -97,10 +97,9 @@ public:
 
     /** Return an executor for those who ask a stream for one.
 
-        It belongs to an `io_context` that nobody runs, one a process, made on first use: the
-        operations of a stream complete before they return and need no executor.
+        The operations of a stream complete before they return and need none.
 
-        @return The executor.
+        @return @ref this_request::get_executor.
     */
     executor_type get_executor() const;
 

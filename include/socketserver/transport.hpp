@@ -6,6 +6,7 @@
 #define SOCKETSERVER_TRANSPORT_HPP
 
 #include <socketserver/config.hpp>
+#include <socketserver/interruptible.hpp>
 #include <socketserver/time_after.hpp>
 
 #include <boost/asio/buffer.hpp>
@@ -23,7 +24,6 @@
 
 namespace socketserver {
 
-class active_request;
 class stream;
 class stream_files;
 class stream_io;
@@ -65,7 +65,7 @@ struct time_limits
     One thread may receive while another sends. `interrupt()` and `try_send()` may be called from
     any thread at any time during the life of the object.
 */
-class SOCKETSERVER_DECL transport
+class SOCKETSERVER_DECL transport : public interruptible
 {
 public:
     /** Buffers to fill. */
@@ -77,11 +77,7 @@ public:
     /** An empty transport. */
     transport() noexcept;
 
-    transport(transport const&) = delete;
-    transport& operator=(transport const&) = delete;
-
-    /** Leave the request that the transport was attached to. */
-    virtual ~transport();
+    ~transport() override;
 
     /** Receive at least one byte, waiting for it.
 
@@ -157,35 +153,15 @@ public:
     */
     virtual int release() noexcept = 0;
 
-    /** Make every operation fail, the pending ones too, with `operation_aborted`.
-
-        @par Thread safety
-        Any thread, and a signal handler.
-    */
-    void interrupt() noexcept
-    {
-        interrupted_.store(true);
-        wake();
-    }
-
-    /** Return whether @ref interrupt was called.
-
-        @return Whether every operation fails from now on.
-    */
-    bool interrupted() const noexcept { return interrupted_.load(std::memory_order_relaxed); }
-
 private:
-    friend class active_request;
     friend class stream;
     friend class stream_files;
     friend class stream_io;
 
-    // Ends what waits now.  Called by any thread and by signal handlers.
-    virtual void wake() noexcept = 0;
+    void flush_pending() noexcept final;
+    int waits_for() const noexcept final;
 
-    std::atomic<bool> interrupted_{false};
-
-    // What follows belongs to the stream and to the request that it is used in.
+    // What follows belongs to the stream.
     bool served_ = false;
     bool ended_ = false;
     bool writing_ = false;
@@ -195,8 +171,6 @@ private:
     std::atomic<stream_files*> files_{nullptr};
     std::size_t rbufsize_ = 8192;
     std::size_t wbufsize_ = 8192;
-    active_request* request_ = nullptr;
-    std::atomic<transport*> next_{nullptr};
 };
 
 } // namespace socketserver

@@ -10,6 +10,7 @@
 #include <socketserver/endpoint.hpp>
 #include <socketserver/strategy/coroutine_scheduler.hpp>
 #include <socketserver/strategy/dispatching.hpp>
+#include <socketserver/strategy/worker_threads.hpp>
 #include <socketserver/time_after.hpp>
 
 #include <cstddef>
@@ -104,6 +105,7 @@ protected:
         Server::after_fork(role);
         scheduler_.after_fork();
         thread_.after_fork();
+        for_blocking_calls_.after_fork();
     }
 
 private:
@@ -120,8 +122,9 @@ private:
         serving_ = false;
     }
 
-    coroutine_scheduler scheduler_;
-    coroutine_thread thread_;
+    worker_threads for_blocking_calls_;
+    coroutine_scheduler scheduler_{&for_blocking_calls_};
+    coroutine_thread thread_{&for_blocking_calls_};
     bool serving_ = false;
 };
 

@@ -15,6 +15,8 @@
 
 namespace socketserver {
 
+class worker_threads;
+
 /** Runs requests as stackful coroutines of one thread: what @ref coroutine_mixin hands its work to.
 
     A coroutine runs until it waits, for a stream for example; meanwhile others run. It never
@@ -27,7 +29,12 @@ namespace socketserver {
 class SOCKETSERVER_DECL coroutine_scheduler final : public event_source
 {
 public:
-    coroutine_scheduler();
+    /** A scheduler without requests.
+
+        @param for_blocking_calls The threads of @ref this_request::blocking, which must outlive
+        the requests; with none, a blocking call blocks them all.
+    */
+    explicit coroutine_scheduler(worker_threads* for_blocking_calls = nullptr);
     ~coroutine_scheduler() override;
 
     /** Start a request; returns when it first waits or has ended.
@@ -71,7 +78,11 @@ private:
 class SOCKETSERVER_DECL coroutine_thread
 {
 public:
-    coroutine_thread();
+    /** A thread that is not started yet.
+
+        @param for_blocking_calls As in @ref coroutine_scheduler.
+    */
+    explicit coroutine_thread(worker_threads* for_blocking_calls = nullptr);
 
     /** End the thread, which has nothing to run any more. */
     ~coroutine_thread();
@@ -94,6 +105,7 @@ public:
 
 private:
     struct state;
+    worker_threads* for_blocking_calls_;
     std::unique_ptr<state> state_;
 };
 

@@ -9,6 +9,7 @@
 #include "stream_io.hpp"
 
 #include <socketserver/base_server.hpp>
+#include <socketserver/interruptible.hpp>
 #include <socketserver/stream.hpp>
 
 #include <memory>
@@ -44,8 +45,8 @@ void active_request::leave() noexcept
     if (!entered_)
         return;
     entered_ = false;
-    while (auto* bytes = first_.load())
-        detach(*bytes);
+    while (auto* wait = first_.load())
+        detach(*wait);
     request_registry::of(server_).remove(*this);
     server_.note_place_freed();
 }
@@ -56,41 +57,40 @@ void active_request::abort() noexcept
 {
     pins_.fetch_add(1);
     aborted_.store(true);
-    for (auto* bytes = first_.load(); bytes; bytes = bytes->next_.load())
-        bytes->interrupt();
+    for (auto* wait = first_.load(); wait; wait = wait->next_.load())
+        wait->interrupt();
     pins_.fetch_sub(1);
 }
 
-void active_request::attach(transport& bytes) noexcept
+void active_request::attach(interruptible& wait) noexcept
 {
-    if (bytes.request_)
-        bytes.request_->detach(bytes);
+    wait.leave_request();
     {
         std::lock_guard const lock(changes_);
-        bytes.request_ = this;
-        bytes.next_.store(first_.load());
-        first_.store(&bytes);
+        wait.request_ = this;
+        wait.next_.store(first_.load());
+        first_.store(&wait);
     }
     // An abort that walked the list before did not see it.
     if (aborted_.load())
-        bytes.interrupt();
+        wait.interrupt();
 }
 
-void active_request::detach(transport& bytes) noexcept
+void active_request::detach(interruptible& wait) noexcept
 {
     {
         std::lock_guard const lock(changes_);
         auto* link = &first_;
-        while (auto* t = link->load())
+        while (auto* w = link->load())
         {
-            if (t == &bytes)
+            if (w == &wait)
             {
-                link->store(t->next_.load());
+                link->store(w->next_.load());
                 break;
             }
-            link = &t->next_;
+            link = &w->next_;
         }
-        bytes.request_ = nullptr;
+        wait.request_ = nullptr;
     }
     while (pins_.load() != 0)
         std::this_thread::yield();
@@ -104,14 +104,14 @@ void active_request::after_fork() noexcept
 
 void active_request::flush_pending() noexcept
 {
-    for (auto* bytes = first_.load(); bytes; bytes = bytes->next_.load())
-        stream_io::flush_and_keep(*bytes);
+    for (auto* wait = first_.load(); wait; wait = wait->next_.load())
+        wait->flush_pending();
 }
 
 bool active_request::owns(int descriptor) const noexcept
 {
-    for (auto const* bytes = first_.load(); bytes; bytes = bytes->next_.load())
-        if (bytes->native_handle() == descriptor)
+    for (auto const* wait = first_.load(); wait; wait = wait->next_.load())
+        if (wait->waits_for() == descriptor)
             return true;
     return false;
 }

@@ -72,7 +72,7 @@ void datagram_client::close() noexcept
 {
     // Before any part of it is gone: another thread may be about to abort its request.
     if (bytes_)
-        stream_io::detach(*bytes_);
+        bytes_->leave_request();
     bytes_.reset();
 }
 

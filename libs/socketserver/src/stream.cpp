@@ -4,7 +4,7 @@
 
 #include <socketserver/stream.hpp>
 
-#include "idle_context.hpp"
+#include "await_context.hpp"
 #include "stream_files.hpp"
 #include "stream_io.hpp"
 
@@ -85,7 +85,7 @@ void stream::close() noexcept
 {
     // Before any part of it is gone: another thread may be about to abort its request.
     if (bytes_)
-        stream_io::detach(*bytes_);
+        bytes_->leave_request();
     bytes_.reset();
 }
 
@@ -97,7 +97,7 @@ void stream::abort() noexcept
 
 stream::executor_type stream::get_executor() const
 {
-    return idle_context().get_executor();
+    return await_context().get_executor();
 }
 
 void stream::throw_if(error_code const& ec, char const* operation)

@@ -236,13 +236,7 @@ void stream_io::attach(stream& s, active_request& request) noexcept
 void stream_io::detach(stream& s) noexcept
 {
     if (s.bytes_)
-        detach(*s.bytes_);
-}
-
-void stream_io::detach(transport& bytes) noexcept
-{
-    if (bytes.request_)
-        bytes.request_->detach(bytes);
+        s.bytes_->leave_request();
 }
 
 void stream_io::mark_served(stream& s) noexcept

@@ -54,7 +54,6 @@ public:
     static void throw_unseen_error(stream& s);
 
     static void attach(stream& s, active_request& request) noexcept;
-    static void detach(transport& bytes) noexcept;
     static void detach(stream& s) noexcept;
     static void mark_served(stream& s) noexcept;
     static transport* of(stream const& s) noexcept { return s.bytes_.get(); }

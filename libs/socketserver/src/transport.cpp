@@ -5,8 +5,7 @@
 #include <socketserver/transport.hpp>
 
 #include "stream_files.hpp"
-
-#include <socketserver/active_request.hpp>
+#include "stream_io.hpp"
 
 #include <boost/system/error_code.hpp>
 
@@ -20,9 +19,17 @@ transport::transport() noexcept = default;
 
 transport::~transport()
 {
-    if (request_)
-        request_->detach(*this);
     delete files_.load();
+}
+
+void transport::flush_pending() noexcept
+{
+    stream_io::flush_and_keep(*this);
+}
+
+int transport::waits_for() const noexcept
+{
+    return native_handle();
 }
 
 std::uint64_t transport::send_file(int file, std::uint64_t offset, std::uint64_t count,

@@ -22,6 +22,7 @@
 namespace socketserver {
 
 class active_request;
+class worker_threads;
 
 // What the C++ runtime keeps for each thread while exceptions are caught or thrown
 // (abi::__cxa_get_globals).  A coroutine that waits inside a catch block has to take it along, or
@@ -99,8 +100,20 @@ public:
         }
     };
 
-    core();
+    // What a coroutine waits for that another thread does.
+    struct notification
+    {
+        coroutine* waits = nullptr;
+        std::atomic<bool> is_listed{false};
+        notification* next = nullptr;
+    };
+
+    // The threads are for calls that would block this one; there may be none.
+    explicit core(worker_threads* for_blocking_calls = nullptr);
     ~core();
+
+    // In a process that was just forked, which may use the parent's no more.
+    void close_descriptors() noexcept;
 
     // The scheduler whose coroutine the caller runs in, or null.
     static core* current() noexcept;
@@ -125,6 +138,20 @@ public:
     // peer sends faster than it reads, lets the others run now and then all the same.
     void has_moved() noexcept;
 
+    // From now on others may notify; throws system_error where there is no descriptor for it.
+    void allow_notifications();
+
+    // Suspends the caller until it is notified, perhaps for nothing; false when the time has come.
+    bool wait(notification& n, clock::time_point until) noexcept;
+
+    // Resumes who waits for it, or will.  Any thread, and a signal handler.
+    void notify(notification& n) noexcept;
+
+    // Nobody notifies any more.
+    void forget(notification& n) noexcept;
+
+    worker_threads* for_blocking_calls() const noexcept { return for_blocking_calls_; }
+
     // Takes the descriptor out of the set; closing it does that as well.
     void unwatch(readiness& r, int descriptor) noexcept;
 
@@ -148,12 +175,16 @@ private:
 
     bool watch(readiness& r, int descriptor, direction d) noexcept;
     void take_events() noexcept;
+    void take_notifications() noexcept;
     void take_timers() noexcept;
     void make_runnable(coroutine& c) noexcept;
     void suspend(clock::time_point until) noexcept;
     void resume(coroutine& c) noexcept;
 
     int set_ = -1;
+    int wake_ = -1;
+    worker_threads* const for_blocking_calls_;
+    std::atomic<notification*> notified_{nullptr};
     std::atomic<std::size_t> size_{0};
     coroutine* running_ = nullptr;
     boost::context::fiber loop_;

@@ -21,8 +21,9 @@ namespace socketserver {
 
 struct coroutine_thread::state
 {
-    state()
-        : thread([this] { work(); })
+    explicit state(worker_threads* for_blocking_calls)
+        : scheduler(for_blocking_calls)
+        , thread([this] { work(); })
     {
     }
 
@@ -75,14 +76,17 @@ struct coroutine_thread::state
     std::thread thread;
 };
 
-coroutine_thread::coroutine_thread() = default;
+coroutine_thread::coroutine_thread(worker_threads* for_blocking_calls)
+    : for_blocking_calls_(for_blocking_calls)
+{
+}
 
 coroutine_thread::~coroutine_thread() = default;
 
 void coroutine_thread::start(std::unique_ptr<active_request>&& request)
 {
     if (!state_)
-        state_ = std::make_unique<state>();
+        state_ = std::make_unique<state>(for_blocking_calls_);
     {
         std::lock_guard const lock(state_->mutex);
         state_->queue.push_back(std::move(request));
