@@ -251,11 +251,13 @@ BOOST_FIXTURE_TEST_CASE(a_hook_that_throws_costs_its_worker_alone, nothing_left)
         void service_actions() override
         {
             tcp_server::service_actions();
-            if (turns && (*turns)++ == 3)
+            // Called in the supervising process, too, where it would end the loop.
+            if (::getpid() != supervisor && turns && (*turns)++ == 3)
                 throw std::runtime_error("thrown by a hook");
         }
 
         std::atomic<int>* turns = nullptr;
+        pid_t supervisor = ::getpid();
     };
 
     shared<std::atomic<int>> turns(0);
