@@ -52,7 +52,7 @@ std::string answer_of(base_server& server)
 BOOST_AUTO_TEST_CASE(makes_a_server_that_listens)
 {
     for (char const* const text :
-        {"synchronous", "threading", "thread-pool", "forking", "coroutine"})
+        {"synchronous", "threading", "thread-pool", "forking", "fork-server", "coroutine"})
     {
         BOOST_TEST_CONTEXT(text)
         {
@@ -68,7 +68,7 @@ BOOST_AUTO_TEST_CASE(makes_a_server_of_every_transport)
     support::folder const folder;
     auto const path = support::unix_endpoint(folder / "s");
     for (char const* const text :
-        {"synchronous", "threading", "thread-pool", "forking", "coroutine"})
+        {"synchronous", "threading", "thread-pool", "forking", "fork-server", "coroutine"})
     {
         BOOST_TEST_CONTEXT(text)
         {

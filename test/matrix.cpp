@@ -295,7 +295,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_may_wait_inside_a_catch_block, ce
     }
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, every_descriptor_is_close_on_exec, cells, where)
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, every_descriptor_is_close_on_exec, beside_threads(cells), where)
 {
     auto const before = descriptors_of();
     auto const inherited_by_programs = [&before] {
@@ -320,7 +321,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, every_descriptor_is_close_on_exec, cells, w
 
 // ---------------------------------------------------------------- a handler that is a client, too
 
-BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_may_ask_another_server, cells, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_may_ask_another_server, beside_threads(cells), where)
 {
     served upstream(cell_of("threading"), echo);
     served server(where, [&](stream& s) {
@@ -333,8 +334,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_may_ask_another_server, cells, wh
     BOOST_TEST(ask(client, "again") == "upstream says again");
 }
 
-BOOST_DATA_TEST_CASE_F(
-    nothing_left, a_handler_that_waits_for_another_server_keeps_nobody, cells_of_several, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_that_waits_for_another_server_keeps_nobody,
+    beside_threads(cells_of_several), where)
 {
     gate asked;
     std::latch may_answer(1);

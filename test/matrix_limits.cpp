@@ -222,7 +222,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, the_deadline_ends_a_silent_conversation, ce
     });
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, a_limit_bounds_the_other_side_of_a_proxy_too, cells, where)
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, a_limit_bounds_the_other_side_of_a_proxy_too, beside_threads(cells), where)
 {
     shared<waited> result;
     // Never answers.
@@ -266,6 +267,7 @@ limited const at_the_limit[] = {
     {"threading:2", 2},
     {"thread-pool:2", 2, 2},
     {"forking:2", 2},
+    {"fork-server:2", 2},
     {"coroutine", 2},
     {"preforking:2", 2},
     {"preforking:1/threading:2", 2},
@@ -411,7 +413,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_write, cells_to_abort, whe
 }
 
 BOOST_DATA_TEST_CASE_F(
-    nothing_left, an_abort_wakes_a_read_from_another_server, cells_to_abort, where)
+    nothing_left, an_abort_wakes_a_read_from_another_server, beside_threads(cells_to_abort), where)
 {
     shared<interrupted> handler;
     served upstream(cell_of("threading"), [](stream& s) { hear_all(s); });

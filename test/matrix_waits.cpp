@@ -46,7 +46,7 @@ BOOST_TEST_GLOBAL_FIXTURE(first_await);
 
 // ---------------------------------------------------------------- sleep_for
 
-BOOST_DATA_TEST_CASE_F(nothing_left, one_that_sleeps_goes_on_in_time, cells, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, one_that_sleeps_goes_on_in_time, beside_threads(cells), where)
 {
     served server(where, [](stream& s) {
         for (std::string line; s.read_line(line);)
@@ -62,7 +62,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_that_sleeps_goes_on_in_time, cells, whe
         BOOST_TEST(ask(client, ms) == "in time");
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, others_are_served_while_one_sleeps, cells_of_several, where)
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, others_are_served_while_one_sleeps, beside_threads(cells_of_several), where)
 {
     served server(where, [](stream& s) {
         std::string line;
@@ -82,7 +83,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, others_are_served_while_one_sleeps, cells_o
 
 // ---------------------------------------------------------------- await
 
-BOOST_DATA_TEST_CASE_F(nothing_left, what_an_operation_gives_is_returned, cells, where)
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, what_an_operation_gives_is_returned, beside_threads(cells), where)
 {
     served server(where, [](stream& s) {
         asio::readable_pipe in(s.get_executor());
@@ -110,7 +112,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, what_an_operation_gives_is_returned, cells,
     BOOST_TEST(hear(client) == "the end");
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, what_an_operation_says_is_thrown, cells, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, what_an_operation_says_is_thrown, beside_threads(cells), where)
 {
     served server(where, [](stream& s) {
         asio::readable_pipe const closed(s.get_executor());
@@ -127,7 +129,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, what_an_operation_says_is_thrown, cells, wh
 
 // ---------------------------------------------------------------- blocking
 
-BOOST_DATA_TEST_CASE_F(nothing_left, what_a_blocking_function_gives_is_returned, cells, where)
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, what_a_blocking_function_gives_is_returned, beside_threads(cells), where)
 {
     served server(where, [](stream& s) {
         for (std::string line; s.read_line(line);)
@@ -171,7 +174,8 @@ wait const waits[] = {
 
 } // namespace
 
-BOOST_DATA_TEST_CASE_F(nothing_left, a_wait_is_ended_by_an_abort, cells_to_abort* waits, where, how)
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, a_wait_is_ended_by_an_abort, beside_threads(cells_to_abort) * waits, where, how)
 {
     served server(where, [how](stream& s) {
         // Not by line: it is held back until the wait.
@@ -187,7 +191,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_wait_is_ended_by_an_abort, cells_to_abort
     BOOST_TEST(hear(client) == the_end);
 }
 
-BOOST_DATA_TEST_CASE_F(nothing_left, no_wait_begins_after_an_abort, cells_to_abort, where)
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, no_wait_begins_after_an_abort, beside_threads(cells_to_abort), where)
 {
     shared<note> all;
     shared<gate> ended;

@@ -47,7 +47,7 @@ public:
     */
     virtual std::chrono::steady_clock::time_point next_timer() const noexcept;
 
-    /** Do what there is to do, without waiting. */
+    /** Do what there is to do, without waiting. What it throws ends the loop. */
     virtual void run() = 0;
 };
 
@@ -57,7 +57,9 @@ enum class fork_role
     /** It serves on, from the listener that it shares with others. */
     worker,
     /** It handles one request and goes. */
-    request
+    request,
+    /** It forks children that do, and handles none itself. */
+    fork_server
 };
 
 /** The loop: waits until a request can be taken, takes it, and can be told to stop.
@@ -293,7 +295,8 @@ protected:
         This one sets the signals of the process: SIGINT is ignored; SIGTERM aborts the request of
         a @ref fork_role::request, and makes a @ref fork_role::worker end its loop, which from now
         on obeys a stop signal of its own; SIGQUIT aborts the requests of a worker. A worker ends
-        its loop when its parent dies, too.
+        its loop when its parent dies, too. A @ref fork_role::fork_server keeps all
+        signals back.
 
         @param role What the new process is for.
 
@@ -340,7 +343,14 @@ protected:
     /** Note that a request could be taken: the next pause is short again. */
     void resume_taking() noexcept;
 
-    /** Attend to a source until something is done.
+    /** Throw unless the server is bound and nobody serves it.
+
+        @param operation Whose error it is.
+        @throws std::logic_error The server is served, closed, or not bound.
+    */
+    void require_unserved(char const* operation) const;
+
+    /** Attend to a source until something is done. What the source throws ends nothing.
 
         @param events The source.
         @param done Tells whether it is done.

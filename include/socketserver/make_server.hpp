@@ -28,7 +28,8 @@ namespace socketserver {
     @endcode
 
     @tparam Server The server class, without a strategy.
-    @param choice The strategy.
+    @param choice The strategy. For `fork-server` the caller calls `start_fork_server()`, when the
+    server is active.
     @param f Called with a `std::type_identity` of the class.
     @return What `f` returns.
 */
@@ -49,6 +50,7 @@ auto with_strategy(strategy const& choice, F&& f)
     case strategy::dispatch::thread_pool:
         return served(std::type_identity<thread_pool_mixin<Server>>());
     case strategy::dispatch::forking:
+    case strategy::dispatch::fork_server:
         return served(std::type_identity<forking_mixin<Server>>());
     case strategy::dispatch::coroutine:
         return served(std::type_identity<coroutine_mixin<Server>>());
@@ -76,6 +78,8 @@ void apply(Server& server, strategy const& choice)
 
 /** Make a server whose strategy is chosen at run time.
 
+    With `fork-server` this is what has to be done before the program's first thread.
+
     @code
     auto server = make_server<tcp_server>("preforking:4/coroutine", ":8009", handler<greeter>);
     return run_until_signal(*server);
@@ -99,6 +103,9 @@ std::unique_ptr<base_server> make_server(strategy const& choice, Arguments&&... 
                 defer_activation, std::forward<Arguments>(arguments)...);
             apply(*server, choice);
             server->activate();
+            if constexpr (requires { server->start_fork_server(); })
+                if (choice.dispatching() == strategy::dispatch::fork_server)
+                    server->start_fork_server();
             return server;
         });
 }

@@ -24,6 +24,7 @@ namespace socketserver {
     | `threading[:N]` | most threads (1000) |
     | `thread-pool[:N]` | threads (4 a core, at least 8), with a queue as long |
     | `forking[:N]` | most child processes (40) |
+    | `fork-server[:N]` | the same, forked by a process that is made when the server is |
     | `coroutine` | - (one thread, for now) |
     | `preforking[:N]` | worker processes (one a core) |
 
@@ -43,6 +44,8 @@ public:
         thread_pool,
         /** A child process of its own. */
         forking,
+        /** A child process of its own, forked by another process than this. */
+        fork_server,
         /** A coroutine of its own. */
         coroutine
     };

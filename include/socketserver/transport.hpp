@@ -24,6 +24,7 @@
 
 namespace socketserver {
 
+class request_parcel;
 class stream;
 class stream_files;
 class stream_io;
@@ -154,6 +155,7 @@ public:
     virtual int release() noexcept = 0;
 
 private:
+    friend class request_parcel;
     friend class stream;
     friend class stream_files;
     friend class stream_io;

@@ -190,6 +190,7 @@ inline std::vector<strategy_side> const strategies = {
     {"threading", 4, true},
     {"thread-pool:4", 4, true},
     {"forking", 4, false},
+    {"fork-server", 4, false},
     {"coroutine", 4, true},
     {"preforking:2", 2, false},
     {"preforking:2/threading", 4, false},
@@ -220,6 +221,15 @@ inline std::vector<cell> cells_with(std::size_t at_once)
     return result;
 }
 
+/** Those that can be made beside threads, such as those of another server: the process that forks
+    for others is made before the first thread. */
+inline std::vector<cell> beside_threads(std::vector<cell> of)
+{
+    std::erase_if(
+        of, [](cell const& c) { return std::string_view(c.strategy.text) == "fork-server"; });
+    return of;
+}
+
 inline auto const cells = cells_with(1);
 inline auto const cells_of_several = cells_with(2);
 
@@ -230,7 +240,7 @@ inline auto const cells_to_abort = [] {
 #if defined(SOCKETSERVER_TEST_TSAN)
     std::erase_if(result, [](cell const& c) {
         std::string_view const text(c.strategy.text);
-        return text == "preforking:2" || text.ends_with("forking");
+        return text == "preforking:2" || text.ends_with("forking") || text == "fork-server";
     });
 #endif
     return result;

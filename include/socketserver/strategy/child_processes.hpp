@@ -7,7 +7,7 @@
 
 #include <socketserver/base_server.hpp>
 #include <socketserver/config.hpp>
-#include <socketserver/endpoint.hpp>
+#include <socketserver/strategy/process_set.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -26,7 +26,7 @@ namespace socketserver {
     @par Thread safety
     All members may be called from any thread, but @ref fork from one at a time.
 */
-class SOCKETSERVER_DECL child_processes final : public event_source
+class SOCKETSERVER_DECL child_processes final : public process_set
 {
 public:
     /** How a child ended. */
@@ -68,17 +68,9 @@ public:
     */
     int fork(std::string purpose);
 
-    /** Return how many children there are, the ended ones that were not reaped included. */
-    std::size_t size() const noexcept;
-
-    /** Return the process numbers of the children. */
-    std::vector<int> pids() const;
-
-    /** Send every child a signal.
-
-        @param number The signal.
-    */
-    void signal(int number) noexcept;
+    std::size_t size() const noexcept override;
+    std::vector<int> pids() const override;
+    void signal(int number) noexcept override;
 
     /** Send a child a signal, unless it was reaped.
 
@@ -86,14 +78,12 @@ public:
         @param number The signal.
     */
     void signal(int pid, int number) noexcept;
-
-    /** Kill every child, and wait until they are gone. */
-    void kill() noexcept;
+    void kill() noexcept override;
 
     /** The signal that makes a child abort its request: SIGTERM. */
     static constexpr int terminate = 15;
 
-    /** What @ref run calls for every child that has ended, in the thread that calls run().
+    /** What @ref collect calls for every child that has ended, in the thread that calls it.
 
         By default the log has what @ref text gives, as `error` if it was killed by a signal, as
         `warning` if its status is not 0.
@@ -116,11 +106,19 @@ public:
     int descriptor() const noexcept override;
     std::chrono::steady_clock::time_point next_timer() const noexcept override;
 
-    /** Reap the children that have ended. */
-    void run() override;
+    /** Do what @ref collect does. */
+    void run() override { collect(); }
+    void collect() override;
+    void after_fork() override;
 
-    /** Begin anew, without children, in a process that was just forked. */
-    void after_fork();
+    /** Return whether this process has other threads than the caller.
+
+        @param patience How long to look whether they go: a thread that was joined is still there
+        for a moment.
+        @return Whether there are some; false where the system does not tell.
+    */
+    static bool beside_threads(
+        std::chrono::milliseconds patience = std::chrono::milliseconds(0)) noexcept;
 
     /** End this process as a child does: no destructors, nothing flushed.
 

@@ -10,9 +10,11 @@
 #include <socketserver/request_pipeline.hpp>
 #include <socketserver/strategy/child_processes.hpp>
 #include <socketserver/strategy/dispatching.hpp>
+#include <socketserver/strategy/fork_server.hpp>
 
 #include <cstddef>
 #include <exception>
+#include <stdexcept>
 #include <vector>
 
 namespace socketserver {
@@ -25,8 +27,16 @@ namespace socketserver {
     client. When there are @ref max_children, the next requests wait in the kernel's queue until one
     has ended. See Python's `socketserver.ForkingMixIn`.
 
-    A program with other threads should not fork: a lock that one of them holds stays locked in the
-    child. The log says so once.
+    A process with other threads should not fork: a lock that one of them holds stays locked in the
+    child. The log says so once, or @ref require_single_thread refuses. A program with threads calls
+    @ref start_fork_server before its first one: then another process does the forking.
+
+    @code
+    ready<forking_mixin<tcp_server>> server(":8009", handler<greeter>);
+    server.start_fork_server();
+    std::thread worker(...);
+    server.serve_forever();
+    @endcode
 
     @tparam Server The server class to mix into.
 */
@@ -48,6 +58,11 @@ public:
     /** How many children there may be. Read by the loop's thread. */
     std::size_t max_children = 40;
 
+    /** Whether to refuse to fork beside other threads, instead of a warning. Means nothing with a
+        fork server. Read by @ref serve_forever, @ref handle_request and @ref process_request, which
+        throw `std::logic_error`; in the last that ends the request. */
+    bool require_single_thread = false;
+
     /** Set what N is in a strategy's text: @ref max_children.
 
         @param n The number.
@@ -58,59 +73,106 @@ public:
 
         @return The numbers, in no order.
     */
-    std::vector<int> active_children() const { return children_.pids(); }
+    std::vector<int> active_children() const { return children().pids(); }
 
     /** Reap the children that have ended, without waiting. The loop does it by itself. */
-    void collect_children() { children_.run(); }
+    void collect_children() { children().collect(); }
+
+    /** Start the fork server: from now on another process forks the children, one that keeps the
+        program as it is now.
+
+        To be called before the program's first thread, and after it has given up its privileges:
+        the fork server keeps those that there are now. Handlers, and the hooks from
+        `finish_request` on, run in children of that process: they see no memory, no attribute and
+        no descriptor that changes later, but the request in the state in which it was sent. It ends
+        with the server.
+
+        If it is killed, `serve_forever()` and `handle_request()` throw `std::runtime_error`, and
+        what no child has begun to handle is closed; the children that there are go on, as long as
+        the server waits for them.
+
+        @throws std::logic_error The server is served, closed, or not bound; there is a fork server
+        already; or the process has other threads.
+        @throws std::system_error The system has no process, descriptor or memory for it.
+    */
+    void start_fork_server()
+    {
+        this->require_unserved("start_fork_server");
+        if (fork_server_.start([this] { this->after_fork(fork_role::fork_server); }))
+            be_a_child_of_the_fork_server();
+    }
+
+    void handle_request() override
+    {
+        require_means();
+        Server::handle_request();
+    }
 
     /** Run a request in a child process.
 
         @param request The request; closed in this process.
         @param client_address Who asked.
         @throws try_again_later The system allows no more processes.
+        @throws std::logic_error This process has other threads, and @ref require_single_thread is
+        set; or the request is a stream without a socket, and there is a fork server.
     */
     void process_request(
         typename Server::request_type& request, endpoint const& client_address) override
     {
         // As long as both have it, an abort here would shut it down there, without a word.
         this->detach_request(request);
-        int pid = 0;
         try
         {
-            pid = children_.fork(client_address.str());
+            if (fork_server_.started())
+                fork_server_.send(request, client_address);
+            else
+            {
+                require_no_threads();
+                if (children_.fork(client_address.str()) == 0)
+                    be_the_child(request, client_address);
+            }
+        }
+        catch (std::logic_error const&)
+        {
+            this->attach_request(request);
+            throw;
         }
         catch (std::exception const& e)
         {
             this->attach_request(request);
             throw try_again_later(e.what());
         }
-        if (pid == 0)
-            be_the_child(request, client_address);
         this->close_request(request);
     }
 
 protected:
-    bool has_room() const noexcept override { return children_.size() < max_children; }
+    void serve(base_server::duration poll_interval) override
+    {
+        require_means();
+        Server::serve(poll_interval);
+    }
 
-    event_source* source() noexcept override { return &children_; }
+    bool has_room() const noexcept override { return children().size() < max_children; }
+
+    event_source* source() noexcept override { return &children(); }
 
     bool wait_for_requests(base_server::clock::time_point until, bool abortable) override
     {
         bool const own = Server::wait_for_requests(until, abortable);
         return this->attend(
-                   children_, [this] { return children_.size() == 0; }, until, abortable) &&
+                   children(), [this] { return children().size() == 0; }, until, abortable) &&
                own;
     }
 
     void abort_requests() noexcept override
     {
         Server::abort_requests();
-        children_.signal(child_processes::terminate);
+        children().signal(child_processes::terminate);
     }
 
     void kill_requests() noexcept override
     {
-        children_.kill();
+        children().kill();
         Server::kill_requests();
     }
 
@@ -118,9 +180,36 @@ protected:
     {
         Server::after_fork(role);
         children_.after_fork();
+        fork_server_.after_fork();
     }
 
 private:
+    process_set& children() noexcept
+    {
+        return fork_server_.started() ? static_cast<process_set&>(fork_server_) : children_;
+    }
+
+    process_set const& children() const noexcept
+    {
+        return fork_server_.started() ? static_cast<process_set const&>(fork_server_) : children_;
+    }
+
+    void require_means() const
+    {
+        if (fork_server_.started())
+            fork_server_.require_alive();
+        else
+            require_no_threads();
+    }
+
+    void require_no_threads() const
+    {
+        if (require_single_thread && child_processes::beside_threads())
+            throw std::logic_error(
+                "forking: this process has other threads, and a lock that one of them holds would "
+                "stay locked in the child; call start_fork_server() before the first of them");
+    }
+
     [[noreturn]] void be_the_child(
         typename Server::request_type& request, endpoint const& client_address) noexcept
     {
@@ -130,7 +219,20 @@ private:
         child_processes::leave(0);
     }
 
+    [[noreturn]] void be_a_child_of_the_fork_server() noexcept
+    {
+        typename Server::request_type request;
+        endpoint client_address;
+        if (!fork_server_.receive(request, client_address))
+            child_processes::leave(1);
+        auto& current = this->loop_request();
+        current.enter(client_address);
+        active_request::scope const scope(&current);
+        be_the_child(request, client_address);
+    }
+
     child_processes children_;
+    fork_server fork_server_;
 };
 
 } // namespace socketserver

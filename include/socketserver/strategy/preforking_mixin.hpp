@@ -69,6 +69,10 @@ public:
     */
     void serving_limit(std::size_t n) noexcept { workers = n; }
 
+    /** There is none in a pre-forking server: its workers have no threads, and fork their children
+        themselves. */
+    void start_fork_server() = delete;
+
     /** Return the process numbers of the workers, draining ones included.
 
         @return The numbers, in no order.

@@ -246,7 +246,10 @@ void base_server::after_fork(fork_role role)
         s.closed = true;
         s.loop_thread = std::thread::id();
         close_listener();
-        process_signals::of_a_request(*this, s.worker_stop ? parent : 0);
+        if (role == fork_role::request)
+            process_signals::of_a_request(*this, s.worker_stop ? parent : 0);
+        else
+            process_signals::of_a_fork_server();
     }
 }
 

@@ -28,16 +28,7 @@ public:
         , server_(server)
     {
         std::lock_guard const lock(state_.mutex);
-        auto const refuse = [&](char const* why) {
-            throw std::logic_error(
-                std::string(operation) + ": the server at " + server.server_address().str() + why);
-        };
-        if (state_.closed)
-            refuse(" is closed");
-        if (server.fileno() < 0)
-            refuse(" is not bound; call activate()");
-        if (state_.served)
-            refuse(" is being served already");
+        check(server, operation);
         state_.served = state_.looping = true;
         state_.loop_thread = std::this_thread::get_id();
         state_.process = ::getpid();
@@ -53,10 +44,31 @@ public:
         state_.changed.notify_all();
     }
 
+    // With the lock held.
+    static void check(base_server const& server, char const* operation)
+    {
+        auto const refuse = [&](char const* why) {
+            throw std::logic_error(
+                std::string(operation) + ": the server at " + server.server_address().str() + why);
+        };
+        if (server.state_->closed)
+            refuse(" is closed");
+        if (server.fileno() < 0)
+            refuse(" is not bound; call activate()");
+        if (server.state_->served)
+            refuse(" is being served already");
+    }
+
 private:
     state& state_;
     base_server& server_;
 };
+
+void base_server::require_unserved(char const* operation) const
+{
+    std::lock_guard const lock(state_->mutex);
+    serving_scope::check(*this, operation);
+}
 
 void base_server::loop_ended() noexcept
 {
@@ -279,8 +291,16 @@ bool base_server::attend(event_source& events, std::function<bool()> const& done
             wait(-1, stop.descriptor(), events.descriptor(), std::min(until, events.next_timer()));
         if (ready.wake)
             stop.drain();
-        if (ready.source || events.next_timer() <= clock::now())
+        if (!ready.source && events.next_timer() > clock::now())
+            continue;
+        try
+        {
             events.run();
+        }
+        catch (std::exception const&)
+        {
+            // It would end the loop, which has ended.
+        }
     }
     return true;
 }

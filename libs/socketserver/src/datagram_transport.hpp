@@ -21,6 +21,8 @@
 
 namespace socketserver {
 
+class request_parcel;
+
 // The native address of a peer, as the server's own socket takes it.
 struct peer_address
 {
@@ -82,7 +84,12 @@ public:
     static constexpr std::size_t note_size =
         CMSG_SPACE(std::max({sizeof(in_pktinfo), sizeof(in6_pktinfo), sizeof(ucred)}));
 
+    // The most bytes that the address which was asked takes.
+    static constexpr std::size_t asked_size = CMSG_SPACE(sizeof(in6_pktinfo));
+
 private:
+    friend class request_parcel;
+
     void wake() noexcept override;
     void send_to(peer_address const& to, bool is_answer, std::string_view message,
         boost::system::error_code& ec);
@@ -91,7 +98,7 @@ private:
     int socket_;
     std::size_t read_ = 0;
     // The address that was asked, where the socket has several: an answer comes from it.
-    alignas(cmsghdr) char asked_[CMSG_SPACE(sizeof(in6_pktinfo))];
+    alignas(cmsghdr) char asked_[asked_size];
     std::size_t asked_size_ = 0;
     std::string collected_;
 };

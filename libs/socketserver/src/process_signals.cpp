@@ -32,6 +32,7 @@ enum class step
 std::atomic<base_server*> server_of_process{nullptr};
 std::atomic<step> current_step{step::serving};
 sigset_t mask_before_fork;
+bool keeps_all_back = false;
 timer_t timer;
 bool has_timer = false;
 
@@ -197,7 +198,10 @@ pid_t process_signals::fork() noexcept
     ::pthread_sigmask(SIG_SETMASK, &all, &before);
     pid_t const child = ::fork();
     if (child == 0)
-        mask_before_fork = before;
+    {
+        if (!keeps_all_back)
+            mask_before_fork = before;
+    }
     else
     {
         int const error = errno;
@@ -210,6 +214,7 @@ pid_t process_signals::fork() noexcept
 void process_signals::of_a_request(base_server& server, pid_t worker) noexcept
 {
     server_of_process = &server;
+    keeps_all_back = false;
     ignore(SIGINT);
     ignore(SIGHUP);
     install(SIGTERM, actions::in_a_request, nullptr);
@@ -222,6 +227,11 @@ void process_signals::of_a_request(base_server& server, pid_t worker) noexcept
         die_with(worker);
     }
     unblock({SIGTERM});
+}
+
+void process_signals::of_a_fork_server() noexcept
+{
+    keeps_all_back = true;
 }
 
 void process_signals::of_a_worker(base_server& server, pid_t parent) noexcept

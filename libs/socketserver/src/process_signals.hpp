@@ -28,6 +28,10 @@ public:
     // it, if one did.  A program's children may serve their clients to the end.
     static void of_a_request(base_server& server, pid_t worker) noexcept;
 
+    // What forks the children of requests: it keeps back all signals, which are for the children and
+    // for the process that has it; the children get those that this process had.
+    static void of_a_fork_server() noexcept;
+
     // A worker: SIGTERM ends its loop, and so does the parent's death; SIGQUIT aborts.
     static void of_a_worker(base_server& server, pid_t parent) noexcept;
 

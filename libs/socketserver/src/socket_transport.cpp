@@ -373,10 +373,16 @@ int socket_transport::native_handle() const noexcept
     return descriptor();
 }
 
-int socket_transport::release() noexcept
+int socket_transport::lend() noexcept
 {
     if (bound_ != 0ns)
         bound_by(0ns);
+    return descriptor();
+}
+
+int socket_transport::release() noexcept
+{
+    lend();
     int const fd = descriptor_.exchange(-1);
     if (readiness_.owner)
     {

@@ -40,6 +40,11 @@ public:
     int native_handle() const noexcept override;
     int release() noexcept override;
 
+    bool is_tcp() const noexcept { return is_tcp_; }
+
+    // Gives the descriptor for a process that knows nothing of what was set on it here.
+    int lend() noexcept;
+
     // Connects, which must be the first thing that happens to it.
     void connect(endpoint const& server, time_limits const& limits, boost::system::error_code& ec);
 

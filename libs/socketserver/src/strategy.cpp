@@ -18,6 +18,7 @@ constexpr std::pair<std::string_view, strategy::dispatch> names[] = {
     {"threading", strategy::dispatch::threading},
     {"thread-pool", strategy::dispatch::thread_pool},
     {"forking", strategy::dispatch::forking},
+    {"fork-server", strategy::dispatch::fork_server},
     {"coroutine", strategy::dispatch::coroutine},
 };
 
@@ -25,8 +26,9 @@ constexpr std::pair<std::string_view, strategy::dispatch> names[] = {
 {
     throw std::invalid_argument(
         "strategy \"" + std::string(text) + "\": " + std::string(why) +
-        "; possible are synchronous, threading[:N], thread-pool[:N], forking[:N], coroutine, and "
-        "preforking[:N] alone or before one of these, as in preforking:4/coroutine");
+        "; possible are synchronous, threading[:N], thread-pool[:N], forking[:N], "
+        "fork-server[:N], coroutine, and preforking[:N] alone or before one of these but "
+        "fork-server, as in preforking:4/coroutine");
 }
 
 // NAME or NAME:N, cut in two.
@@ -73,6 +75,8 @@ strategy::strategy(std::string_view text)
         if (number.value_or(1) > 1 && dispatch == strategy::dispatch::coroutine)
             refuse(text, "coroutines run in one thread so far (for several cores, take "
                          "preforking/coroutine)");
+        if (preforks_ && dispatch == strategy::dispatch::fork_server)
+            refuse(text, "a worker has no threads, and forks its children itself");
         dispatching_ = dispatch;
         limit_ = number;
         return;

@@ -52,6 +52,14 @@ bool read_buffer::fill(error_code& ec)
     return !ec;
 }
 
+void read_buffer::put_back(std::string_view ahead)
+{
+    size_ = std::max(size_, ahead.size());
+    storage_ = std::make_unique_for_overwrite<char[]>(size_);
+    std::memcpy(storage_.get(), ahead.data(), ahead.size());
+    setg(storage_.get(), storage_.get(), storage_.get() + ahead.size());
+}
+
 read_buffer::int_type read_buffer::underflow()
 {
     if (ahead() != 0)

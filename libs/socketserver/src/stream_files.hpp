@@ -31,6 +31,9 @@ public:
     std::string_view view() const noexcept { return {gptr(), ahead()}; }
     void skip(std::size_t n) noexcept { gbump(static_cast<int>(n)); }
 
+    // Has this ahead, which another process has read; there must be nothing yet.
+    void put_back(std::string_view ahead);
+
     boost::system::error_code kept() const noexcept { return kept_; }
 
 protected:
@@ -58,6 +61,9 @@ public:
     {
         return writer_.load(std::memory_order_relaxed) == std::this_thread::get_id();
     }
+
+    // What was written but not sent.
+    std::string_view view() const noexcept { return {pbase(), pending()}; }
 
     // Sends all, and a piece after it; says whether more of the same belongs to it.
     void send(boost::asio::const_buffer piece, bool is_end, boost::system::error_code& ec);

@@ -5,6 +5,8 @@
 #include <socketserver/strategy/child_processes.hpp>
 
 #include "../process_signals.hpp"
+#include "process_words.hpp"
+#include "sanitizers.hpp"
 
 #include <socketserver/log.hpp>
 
@@ -12,13 +14,14 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <filesystem>
 #include <mutex>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <utility>
 
@@ -73,14 +76,17 @@ struct child
     }
 };
 
+// ThreadSanitizer has a thread of its own.
+#if defined(SOCKETSERVER_TSAN)
+constexpr nlink_t own_threads = 2;
+#else
+constexpr nlink_t own_threads = 1;
+#endif
+
 void warn_beside_threads()
 {
     static std::atomic<bool> said{false};
-    if (said)
-        return;
-    std::error_code ec;
-    auto const tasks = std::filesystem::directory_iterator("/proc/self/task", ec);
-    if (!ec && std::distance(begin(tasks), end(tasks)) > 1 && !said.exchange(true))
+    if (!said && child_processes::beside_threads() && !said.exchange(true))
         log(log_severity::warning,
             "forking beside other threads: a lock that one of them holds now stays locked in the "
             "child");
@@ -116,10 +122,7 @@ struct child_processes::state
     // What a report begins with.
     std::string name_of(child_processes::ended const& c) const
     {
-        auto name = kind + (' ' + std::to_string(c.pid));
-        if (!c.purpose.empty())
-            name += " (" + c.purpose + ')';
-        return name;
+        return process_words::name(kind, c.pid, c.purpose);
     }
 
     char const* kind;
@@ -204,15 +207,14 @@ void child_processes::signal(int pid, int number) noexcept
 void child_processes::kill() noexcept
 {
     for (auto const& c : state_->children)
-        log(log_severity::error,
-            state_->name_of(c.description) + " does not end though it was told to; it is killed");
+        log(log_severity::error, process_words::kill(state_->name_of(c.description)));
     signal(SIGKILL);
     // Nothing delays that but the kernel.
     while (size() != 0)
     {
         pollfd set{descriptor(), POLLIN, 0};
         ::poll(&set, 1, 10);
-        run();
+        collect();
     }
 }
 
@@ -227,7 +229,7 @@ clock::time_point child_processes::next_timer() const noexcept
     return state_->next_look;
 }
 
-void child_processes::run()
+void child_processes::collect()
 {
     std::vector<ended> gone;
     {
@@ -261,12 +263,7 @@ void child_processes::run()
 
 std::string child_processes::text(ended const& child) const
 {
-    auto const name = state_->name_of(child);
-    if (child.signal == 0)
-        return name + " has ended with status " + std::to_string(child.status);
-    auto const* const abbreviation = ::sigabbrev_np(child.signal);
-    return name + " was killed by signal " + std::to_string(child.signal) +
-           (abbreviation ? std::string(" (") + abbreviation + ')' : std::string());
+    return process_words::end(state_->name_of(child), child.signal, child.status);
 }
 
 void child_processes::watch(int descriptor)
@@ -286,6 +283,20 @@ void child_processes::after_fork()
     auto* const leave = state_.release();
     leave->close_all();
     state_ = std::make_unique<state>(leave->kind);
+}
+
+bool child_processes::beside_threads(std::chrono::milliseconds patience) noexcept
+{
+    // A folder has a link from itself, one from above, and one from each folder within.
+    auto const until = clock::now() + patience;
+    struct stat tasks;
+    while (::stat("/proc/self/task", &tasks) == 0 && tasks.st_nlink > 2 + own_threads)
+    {
+        if (clock::now() >= until)
+            return true;
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    return false;
 }
 
 void child_processes::leave(int status) noexcept
