@@ -24,6 +24,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace po = boost::program_options;
 using socketserver::log_severity;
@@ -41,16 +42,25 @@ public:
     }
 
 private:
+    // Most clients send little at a time: only one that sends more gets more memory.
     void handle() override
     {
+        std::array<char, 1024> few;
+        std::vector<char> many;
+        auto bytes = boost::asio::buffer(few);
         boost::system::error_code ec;
-        while (auto const n = request().read_some(boost::asio::buffer(bytes_), ec))
-            request().send_all({bytes_.data(), n});
+        while (auto const n = request().read_some(bytes, ec))
+        {
+            request().send_all({static_cast<char const*>(bytes.data()), n});
+            if (n == few.size() && many.empty())
+            {
+                many.resize(65536);
+                bytes = boost::asio::buffer(many);
+            }
+        }
         if (ec != boost::asio::error::eof)
             throw boost::system::system_error(ec, "receive");
     }
-
-    std::array<char, 16384> bytes_;
 };
 
 // Over what the address says, and what was asked for.
