@@ -180,8 +180,6 @@ BOOST_AUTO_TEST_CASE(signals_that_interrupt_are_not_seen)
     });
 }
 
-// ---------------------------------------------------------------- within a request
-
 BOOST_AUTO_TEST_CASE(an_abort_of_the_request_wakes_it)
 {
     silent const nobody_answers;

@@ -91,6 +91,8 @@ public:
 
     /** Take requests until told to stop.
 
+        While an earlier loop, which was told to, still waits for its requests, this waits as well.
+
         @param poll_interval How often @ref service_actions is called when nothing else happens;
         more than zero. It delays nothing: a request or a @ref shutdown is seen at once.
         @throws std::logic_error The server is served already, or closed.

@@ -27,7 +27,12 @@ public:
         : state_(*server.state_)
         , server_(server)
     {
-        std::lock_guard const lock(state_.mutex);
+        // Whoever was told by shutdown() that the loop has ended may serve again, although the
+        // requests of that loop may be waited for yet.
+        bool const may_wait = !server.is_part_of_serving();
+        std::unique_lock lock(state_.mutex);
+        if (may_wait)
+            state_.changed.wait(lock, [this] { return !state_.served || state_.looping; });
         auto const refuse = [&](char const* why) {
             throw std::logic_error(
                 std::string(operation) + ": the server at " + server.server_address().str() + why);
