@@ -6,6 +6,7 @@
 
 #include "io_vector.hpp"
 #include "open_sockets.hpp"
+#include "wait_for_room.hpp"
 #include "without_sigpipe.hpp"
 
 #include <boost/system/error_code.hpp>
@@ -389,12 +390,18 @@ void socket_transport::connect(endpoint const& server, time_limits const& limits
     int on = 1;
     int off = 0;
     ::ioctl(descriptor(), FIONBIO, &on);
+    auto const begin = [&] {
+        return ::connect(descriptor(), static_cast<sockaddr const*>(server.data()),
+            static_cast<socklen_t>(server.size()));
+    };
     int result;
     do
-        result = ::connect(descriptor(), static_cast<sockaddr const*>(server.data()),
-            static_cast<socklen_t>(server.size()));
+        result = begin();
     while (result < 0 && errno == EINTR);
-    if (result < 0 && errno != EINPROGRESS)
+    // The queue of a Unix server is full, and nothing has begun.
+    if (result < 0 && errno == EAGAIN && !is_tcp_)
+        wait_for_room(*this, limits.until(), ec, begin);
+    else if (result < 0 && errno != EINPROGRESS)
         set_errno(ec);
     // An abort that came before there was anything to shut down is seen here.
     else if (result < 0 && !interrupted() && wait(direction::send, limits.until(), ec))
