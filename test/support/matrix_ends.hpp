@@ -5,6 +5,7 @@
 #ifndef SOCKETSERVER_TEST_SUPPORT_MATRIX_ENDS_HPP
 #define SOCKETSERVER_TEST_SUPPORT_MATRIX_ENDS_HPP
 
+#include "matrix_process.hpp"
 #include "matrix_shared.hpp"
 #include "matrix_sides.hpp"
 #include "sanitizer.hpp"
@@ -18,6 +19,7 @@
 #include <chrono>
 #include <exception>
 #include <string>
+#include <unistd.h>
 
 namespace matrix {
 
@@ -65,10 +67,12 @@ struct interrupted
     gate begun;
     gate ended;
     note ended_with;
+    std::atomic<int> thread{0};
 
     template <class Operation>
     void watch(Operation const& operation)
     {
+        thread = ::gettid();
         begun.open();
         try
         {
@@ -87,6 +91,7 @@ struct interrupted
 inline void aborts(in_service& server, interrupted& handler)
 {
     BOOST_REQUIRE(handler.begun.wait());
+    BOOST_REQUIRE(eventually([&] { return state_of(handler.thread) == 'S'; }));
     auto const took = duration_of([&] {
         server.server().request_abort();
         server.end_at_once();
