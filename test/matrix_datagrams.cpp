@@ -317,13 +317,24 @@ BOOST_DATA_TEST_CASE_F(
 
 BOOST_DATA_TEST_CASE_F(nothing_left, a_client_that_has_gone_disturbs_nobody, cells, where)
 {
+    struct told
+    {
+        gate begin;
+        note server;
+    };
+    shared<told> all;
+    // A process that is there before the server: no child of the server has its socket.
+    process gone([&] {
+        if (all->begin.wait())
+            datagram_peer(all->server.read()).send("gone");
+    });
     desk holds;
     served server(where, holds.holds());
-    {
-        auto gone = server.client();
-        gone.send("gone");
-    }
-    holds.answer(holds.next());
+    all->server.write(server.address().str());
+    all->begin.open();
+    auto const waits = holds.next();
+    BOOST_REQUIRE_EQUAL(gone.wait(), 0);
+    holds.answer(waits);
     // Over UDP nobody says so.
     if (where.transport.is_unix())
     {
