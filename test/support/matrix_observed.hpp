@@ -5,7 +5,9 @@
 #ifndef SOCKETSERVER_TEST_SUPPORT_MATRIX_OBSERVED_HPP
 #define SOCKETSERVER_TEST_SUPPORT_MATRIX_OBSERVED_HPP
 
+#include "beside.hpp"
 #include "matrix_shared.hpp"
+#include "sanitizer.hpp"
 
 #include <socketserver/base_server.hpp>
 #include <socketserver/credentials.hpp>
@@ -21,6 +23,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <unistd.h>
 #include <utility>
 
 namespace matrix {
@@ -122,6 +125,19 @@ public:
         ++seen_.verified;
         return is_welcome;
     }
+
+#if defined(SOCKETSERVER_TEST_ASAN)
+    // AddressSanitizer's allocator does not survive a fork beside a thread that allocates, as a
+    // client in the main thread may do until it waits for its answer.
+    void process_request(
+        typename Server::request_type& request, endpoint const& client_address) override
+    {
+        if constexpr (requires { this->max_children; })
+            if (::gettid() != ::getpid())
+                support::wait_until_asleep(::getpid());
+        Server::process_request(request, client_address);
+    }
+#endif
 
     void handle_error(
         typename Server::request_type&, endpoint const&, std::exception_ptr error) override
