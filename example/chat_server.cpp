@@ -88,7 +88,7 @@ try
     po::notify(given);
 
     socketserver::strategy const chosen = strategy;
-    if (chosen.preforks() || chosen.dispatching() == socketserver::strategy::dispatch::forking)
+    if (chosen.forks())
         throw std::invalid_argument("\"" + strategy + "\": processes have no room in common");
     socketserver::log_to_stderr();
     auto const server =

@@ -86,9 +86,17 @@ public:
     std::atomic<bool> room{true};
     std::function<void()> on_request;
     std::function<void()> on_service;
+    std::function<void()> after_loop;
     event_source* events = nullptr;
 
 protected:
+    void serve(duration poll_interval) override
+    {
+        base_server::serve(poll_interval);
+        if (after_loop)
+            after_loop();
+    }
+
     bool take_request() override
     {
         std::uint64_t one;
@@ -148,8 +156,6 @@ auto names(std::string const& text)
 } // namespace
 
 BOOST_FIXTURE_TEST_SUITE(servers, fixture)
-
-// ---------------------------------------------------------------- serving
 
 BOOST_AUTO_TEST_CASE(takes_requests_until_it_is_shut_down)
 {
@@ -301,8 +307,6 @@ BOOST_AUTO_TEST_CASE(an_idle_loop_does_nothing)
     loop.get();
 }
 
-// ---------------------------------------------------------------- shutdown
-
 BOOST_AUTO_TEST_CASE(a_shutdown_before_it_serves_is_not_lost)
 {
     server.shutdown();
@@ -334,6 +338,25 @@ BOOST_AUTO_TEST_CASE(shutdown_waits_for_the_loop)
     shutter.get();
     BOOST_TEST(server.taken == 1);
     loop.get();
+}
+
+BOOST_AUTO_TEST_CASE(is_served_again_when_a_loop_that_was_stopped_is_left)
+{
+    std::latch leave{1};
+    server.after_loop = [&] { leave.wait(); };
+    beside first(serve());
+    first.wait_until_asleep();
+    server.shutdown();
+    BOOST_TEST(!first.is_done());
+    beside second(serve());
+    second.wait_until_asleep();
+    BOOST_TEST(!second.is_done());
+    leave.count_down();
+    first.get();
+    server.ring();
+    wait_for(server.taken, 1);
+    server.shutdown();
+    second.get();
 }
 
 BOOST_AUTO_TEST_CASE(shutdown_by_a_request_or_an_action_does_not_wait_for_itself)
@@ -412,8 +435,6 @@ BOOST_AUTO_TEST_CASE(an_idle_loop_is_shut_down_at_once)
     BOOST_TEST((*median < 5ms), "took " << median->count() << " ns");
 }
 
-// ---------------------------------------------------------------- one request
-
 BOOST_AUTO_TEST_CASE(handles_one_request)
 {
     server.ring();
@@ -464,8 +485,6 @@ BOOST_AUTO_TEST_CASE(waiting_for_one_request_ends_with_a_shutdown)
     server.handle_request();
     BOOST_TEST(server.taken == 1);
 }
-
-// ---------------------------------------------------------------- not taking for a while
 
 BOOST_AUTO_TEST_CASE(leaves_requests_where_they_are_while_there_is_no_room)
 {
@@ -518,8 +537,6 @@ BOOST_AUTO_TEST_CASE(a_pause_grows_and_ends_when_a_place_is_free)
     BOOST_TEST(log.count("a test") == 1u);
 }
 
-// ---------------------------------------------------------------- what a strategy adds
-
 BOOST_AUTO_TEST_CASE(attends_to_what_a_strategy_adds)
 {
     class events final : public event_source
@@ -563,8 +580,6 @@ BOOST_AUTO_TEST_CASE(attends_to_what_a_strategy_adds)
     loop.get();
     server.events = nullptr;
 }
-
-// ---------------------------------------------------------------- closing
 
 BOOST_AUTO_TEST_CASE(closing_ends_a_running_loop_normally)
 {

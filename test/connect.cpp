@@ -114,6 +114,28 @@ BOOST_AUTO_TEST_CASE(reaches_a_unix_socket)
     ::close(fd);
 }
 
+BOOST_AUTO_TEST_CASE(waits_for_room_at_a_unix_socket)
+{
+    endpoint const name("unix:@socketserver-test-connect-" + std::to_string(::getpid()));
+    int const fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    BOOST_TEST_REQUIRE(::bind(fd, static_cast<sockaddr const*>(name.data()),
+                           static_cast<socklen_t>(name.size())) == 0);
+    // Room for one.
+    BOOST_TEST_REQUIRE(::listen(fd, 0) == 0);
+    auto const first = connect(name);
+    support::check_lasts(80ms, [&] {
+        error_code ec;
+        connect(name, 80ms, ec);
+        BOOST_TEST(ec == asio::error::timed_out);
+    });
+    beside second([&] { return connect(name); });
+    second.wait_until_asleep();
+    BOOST_TEST(!second.is_done());
+    support::client const accepted(::accept4(fd, nullptr, nullptr, SOCK_CLOEXEC));
+    BOOST_TEST(second.get().is_open());
+    ::close(fd);
+}
+
 BOOST_AUTO_TEST_CASE(names_the_endpoint_that_refuses)
 {
     auto const address = nobody();
@@ -179,8 +201,6 @@ BOOST_AUTO_TEST_CASE(signals_that_interrupt_are_not_seen)
         BOOST_TEST(connecting.get() == asio::error::timed_out);
     });
 }
-
-// ---------------------------------------------------------------- within a request
 
 BOOST_AUTO_TEST_CASE(an_abort_of_the_request_wakes_it)
 {

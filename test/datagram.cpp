@@ -79,8 +79,6 @@ struct unix_datagram : private support::folder, received<unix_datagram_server>
 
 } // namespace
 
-// ---------------------------------------------------------------- what was received
-
 BOOST_AUTO_TEST_CASE(is_none_at_first)
 {
     datagram d;
@@ -155,8 +153,6 @@ BOOST_AUTO_TEST_CASE(moves_with_all_that_is_in_it)
     third.send("answered");
     BOOST_TEST(d.client().receive() == "answered");
 }
-
-// ---------------------------------------------------------------- answers
 
 BOOST_AUTO_TEST_CASE(answers_at_once_and_as_often_as_it_is_told_to)
 {
@@ -259,8 +255,6 @@ BOOST_AUTO_TEST_CASE(is_answered_by_another_thread)
     BOOST_TEST(other.get() == 10u);
     BOOST_TEST(d.client().receive() == "from another thread");
 }
-
-// ---------------------------------------------------------------- clients that are gone or do not read
 
 BOOST_AUTO_TEST_CASE(an_answer_to_a_unix_client_without_a_name_goes_nowhere)
 {

@@ -7,6 +7,7 @@
 #define BOOST_TEST_MODULE matrix_limits
 
 #include "support/matrix_cells.hpp"
+#include "support/matrix_ends.hpp"
 
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
@@ -14,7 +15,6 @@
 
 #include <atomic>
 #include <cstdlib>
-#include <ostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,7 +22,6 @@
 using namespace matrix;
 using socketserver::stream_request_handler;
 namespace data = boost::unit_test::data;
-namespace error = boost::asio::error;
 using clk = std::chrono::steady_clock;
 
 BOOST_TEST_GLOBAL_FIXTURE(first_use);
@@ -30,43 +29,6 @@ BOOST_TEST_GLOBAL_FIXTURE(first_use);
 namespace {
 
 std::string const a_lot(std::size_t(64) << 20, 'x');
-
-// ---------------------------------------------------------------- time
-
-// What a handler waited for when its time was up, and for how long.
-struct waited
-{
-    std::atomic<long> nanoseconds{0};
-    note ended_with;
-    gate ended;
-
-    void report(clk::time_point since, boost::system::error_code const& ec)
-    {
-        nanoseconds = std::chrono::nanoseconds(clk::now() - since).count();
-        ended_with.write(ec.message());
-        ended.open();
-    }
-};
-
-constexpr auto limit = 150ms;
-
-// Never early, and late by no more than 10 % or 20 ms.  A machine that is busy with something else
-// makes anything late now and then, but not three times.
-template <class Attempt>
-void fires_in_time(Attempt const& attempt)
-{
-    auto late = std::chrono::nanoseconds::max();
-    for (int i = 0; i < 3 && late > std::max<std::chrono::nanoseconds>(limit / 10, 20ms); ++i)
-    {
-        auto const took = attempt();
-        BOOST_REQUIRE_GE(took.count(), std::chrono::nanoseconds(limit - 1ms).count());
-        late = std::min<std::chrono::nanoseconds>(late, took - limit);
-    }
-    BOOST_TEST(std::chrono::duration<double>(late).count() <= 0.02);
-}
-
-std::string const timed_out = make_error_code(error::timed_out).message();
-std::string const aborted = make_error_code(error::operation_aborted).message();
 
 BOOST_DATA_TEST_CASE_F(nothing_left, the_idle_limit_ends_a_read, cells, where)
 {
@@ -227,7 +189,7 @@ BOOST_DATA_TEST_CASE_F(
 {
     shared<waited> result;
     // Never answers.
-    served upstream(cell_of("threading"), [](stream& s) { hear_all(s); });
+    served upstream(cell_of("threading", where.transport), [](stream& s) { hear_all(s); });
     served server(where, [&](stream& s) {
         auto other = socketserver::connect(upstream.address(), patience);
         other.timeout(limit);
@@ -247,83 +209,43 @@ BOOST_DATA_TEST_CASE_F(
     });
 }
 
-// ---------------------------------------------------------------- number
-
-// A strategy at its limit, how many it runs and how many more it takes.
-struct limited
-{
-    char const* text;
-    std::size_t runs;
-    std::size_t queues = 0;
-
-    friend std::ostream& operator<<(std::ostream& out, limited const& l)
-    {
-        return out << l.text << ", which runs " << l.runs;
-    }
-};
-
-limited const at_the_limit[] = {
-    {"synchronous", 1},
-    {"threading:2", 2},
-    {"thread-pool:2", 2, 2},
-    {"forking:2", 2},
-    {"fork-server:2", 2},
-    {"coroutine", 2},
-    {"preforking:2", 2},
-    {"preforking:1/threading:2", 2},
-    {"preforking:1/thread-pool:2", 2, 2},
-    {"preforking:1/forking:2", 2},
-    {"preforking:1/coroutine", 2},
-};
-
-settings of_two_coroutines()
-{
-    settings set;
-    set.max_coroutines = 2;
-    return set;
-}
-
 BOOST_DATA_TEST_CASE_F(nothing_left, the_client_beyond_the_limit_waits_and_is_served,
-    data::make(transports.size()) * data::make(at_the_limit), transport_count, strategy)
+    data::make(transports) * data::make(at_the_limit), transport, strategy)
 {
-    for (std::size_t t = 0; t < transport_count; ++t)
+    served server(cell_of(strategy.text, transport), echo, of_two_coroutines());
+    std::vector<client_stream> inside;
+    for (std::size_t i = 0; i < strategy.runs; ++i)
     {
-        served server(
-            {{strategy.text, strategy.runs, true}, transports[t]}, echo, of_two_coroutines());
-        std::vector<client_stream> inside;
-        for (std::size_t i = 0; i < strategy.runs; ++i)
-        {
-            inside.push_back(server.client());
-            BOOST_TEST(ask(inside.back(), "in") == "in");
-        }
-        std::vector<client_stream> outside;
-        for (std::size_t i = 0; i < strategy.queues + 3; ++i)
-        {
-            outside.push_back(server.client());
-            say(outside.back(), std::to_string(i));
-        }
-        BOOST_TEST(is_silent(outside.front()));
-        BOOST_TEST(server.seen().verified <= int(strategy.runs + strategy.queues));
-
-        for (std::size_t i = 0; i < outside.size(); ++i)
-        {
-            inside.front().leave();
-            inside.erase(inside.begin());
-            BOOST_TEST(hear(outside[i]) == std::to_string(i));
-            inside.push_back(std::move(outside[i]));
-        }
-        BOOST_TEST(server.seen().verified == int(strategy.runs + strategy.queues + 3));
-        BOOST_TEST(server.seen().errors == 0);
+        inside.push_back(server.client());
+        BOOST_TEST(ask(inside.back(), "in") == "in");
     }
+    std::vector<client_stream> outside;
+    for (std::size_t i = 0; i < strategy.queues + 3; ++i)
+    {
+        outside.push_back(server.client());
+        say(outside.back(), std::to_string(i));
+    }
+    BOOST_TEST(is_silent(outside.front()));
+    BOOST_TEST(server.seen().verified <= int(strategy.runs + strategy.queues));
+
+    for (std::size_t i = 0; i < outside.size(); ++i)
+    {
+        inside.front().leave();
+        inside.erase(inside.begin());
+        BOOST_TEST(hear(outside[i]) == std::to_string(i));
+        inside.push_back(std::move(outside[i]));
+    }
+    BOOST_TEST(server.seen().verified == int(strategy.runs + strategy.queues + 3));
+    BOOST_TEST(server.seen().errors == 0);
 }
 
-BOOST_DATA_TEST_CASE_F(
-    nothing_left, a_server_at_its_limit_still_stops_at_once, data::make(at_the_limit), strategy)
+BOOST_DATA_TEST_CASE_F(nothing_left, a_server_at_its_limit_still_stops_at_once,
+    data::make(transports) * data::make(at_the_limit), transport, strategy)
 {
     // A synchronous server cannot but wait for its request.
     if (std::string(strategy.text) == "synchronous")
         return;
-    served server(cell_of(strategy.text), echo, of_two_coroutines());
+    served server(cell_of(strategy.text, transport), echo, of_two_coroutines());
     std::vector<client_stream> clients;
     for (std::size_t i = 0; i < strategy.runs; ++i)
     {
@@ -334,45 +256,6 @@ BOOST_DATA_TEST_CASE_F(
     BOOST_TEST(is_silent(clients.back()));
     BOOST_TEST(duration_of([&] { server.server().shutdown(); }) < 2s);
     clients.clear();
-}
-
-// ---------------------------------------------------------------- abort
-
-// Says what an operation that is aborted ends with.
-struct interrupted
-{
-    gate begun;
-    gate ended;
-    note ended_with;
-
-    template <class Operation>
-    void watch(Operation const& operation)
-    {
-        begun.open();
-        try
-        {
-            operation();
-            ended_with.write("nothing");
-        }
-        catch (...)
-        {
-            ended_with.write(text_of(std::current_exception()));
-        }
-        ended.open();
-    }
-};
-
-// Aborts what the handler waits for, once it does, and ends the server.
-void aborts(served& server, interrupted& handler)
-{
-    BOOST_REQUIRE(handler.begun.wait());
-    auto const took = duration_of([&] {
-        server.server().request_abort();
-        server.end_at_once();
-    });
-    BOOST_TEST(took < patience / 2);
-    BOOST_TEST(handler.ended.wait(0s));
-    BOOST_TEST(handler.ended_with.read() == aborted);
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_read, cells_to_abort, where)
@@ -416,7 +299,7 @@ BOOST_DATA_TEST_CASE_F(
     nothing_left, an_abort_wakes_a_read_from_another_server, beside_threads(cells_to_abort), where)
 {
     shared<interrupted> handler;
-    served upstream(cell_of("threading"), [](stream& s) { hear_all(s); });
+    served upstream(cell_of("threading", where.transport), [](stream& s) { hear_all(s); });
     served server(where, [&](stream&) {
         auto other = socketserver::connect(upstream.address());
         handler->watch([&] {
@@ -432,23 +315,22 @@ BOOST_DATA_TEST_CASE_F(
 BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_connect, cells_to_abort, where)
 {
     // A listener that is full and never accepts leaves a connect waiting.
-    socketserver::ready<socketserver::tcp_server> full(
-        socketserver::defer_activation, "127.0.0.1:0", echo);
-    full.request_queue_size = 0;
-    full.activate();
-    auto const first = socketserver::connect(full.server_address(), patience);
+    settings room_for_one;
+    room_for_one.request_queue_size = 0;
+    shared<observations> unseen;
+    auto const full =
+        where.transport.make("synchronous", *unseen, room_for_one, where.transport.address(), echo);
+    auto const first = socketserver::connect(full->server_address(), patience);
 
     shared<interrupted> handler;
     served server(where,
-        [&](stream&) { handler->watch([&] { socketserver::connect(full.server_address()); }); });
+        [&](stream&) { handler->watch([&] { socketserver::connect(full->server_address()); }); });
     auto client = server.client();
     BOOST_REQUIRE(handler->begun.wait());
     BOOST_REQUIRE(!handler->ended.wait(0s));
     handler->begun.open();
     aborts(server, *handler);
 }
-
-// ---------------------------------------------------------------- the way down
 
 BOOST_DATA_TEST_CASE_F(nothing_left, server_close_with_an_idle_client_ends_within_the_drain_timeout,
     cells_to_abort, where)
@@ -479,7 +361,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_closed_server_listens_no_more, cells, whe
     }
     server.server().server_close();
     BOOST_CHECK_EXCEPTION(server.client(), boost::system::system_error,
-        [](auto const& e) { return e.code() == error::connection_refused; });
+        [&](auto const& e) { return e.code() == where.transport.nobody_there(); });
     BOOST_CHECK_THROW(server.server().serve_forever(), std::logic_error);
 }
 

@@ -92,8 +92,6 @@ using datagram_request = support::datagram_request<udp_server>;
 
 } // namespace
 
-// ---------------------------------------------------------------- the steps
-
 BOOST_AUTO_TEST_CASE(takes_its_steps_in_order)
 {
     std::string error;
@@ -177,8 +175,6 @@ BOOST_AUTO_TEST_CASE(may_be_derived_from_the_base_of_all_handlers)
     BOOST_TEST(r.record->output == "bare");
 }
 
-// ---------------------------------------------------------------- attributes
-
 BOOST_AUTO_TEST_CASE(its_attributes_have_the_values_of_python_or_more)
 {
     silent const s;
@@ -261,8 +257,6 @@ BOOST_AUTO_TEST_CASE(the_buffer_sizes_are_applied)
     BOOST_TEST(r.record->operations == 5u);
 }
 
-// ---------------------------------------------------------------- the end
-
 BOOST_DATA_TEST_CASE(what_was_written_is_sent_in_the_end, data::make({false, true}), throws)
 {
     class writer : public stream_request_handler
@@ -323,8 +317,6 @@ BOOST_AUTO_TEST_CASE(the_connection_may_be_closed_or_taken_away)
     kept.wfile() << std::flush;
     BOOST_TEST(b.record->output == "held back");
 }
-
-// ---------------------------------------------------------------- datagrams
 
 BOOST_AUTO_TEST_CASE(a_datagram_is_read_and_answered_as_a_standard_stream)
 {

@@ -198,8 +198,6 @@ struct fixture
 
 BOOST_FIXTURE_TEST_SUITE(pipeline, fixture)
 
-// ---------------------------------------------------------------- the order
-
 BOOST_AUTO_TEST_CASE(calls_its_hooks_in_the_order_of_python)
 {
     auto const client = server.connect();
@@ -265,8 +263,6 @@ BOOST_AUTO_TEST_CASE(handles_one_request_by_the_same_hooks)
     server.will([] { return std::nullopt; });
     server.handle_request();
 }
-
-// ---------------------------------------------------------------- what hooks throw
 
 BOOST_DATA_TEST_CASE_F(fixture, what_a_hook_throws_ends_the_request_and_not_the_loop,
     data::make({"verify"s, "process"s, "finish"s, "shutdown"s, "close"s, "shutdown close"s}) *
@@ -361,8 +357,6 @@ BOOST_AUTO_TEST_CASE(a_time_limit_is_worth_a_line_and_no_error)
     BOOST_TEST(log.count("info: 192.0.2.1:1234: receive") == 1u);
 }
 
-// ---------------------------------------------------------------- get_request
-
 BOOST_DATA_TEST_CASE_F(fixture, after_these_errors_the_next_request_is_taken_at_once,
     data::make({EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN, ENETUNREACH, EHOSTDOWN, EHOSTUNREACH,
         ENONET, ENOPROTOOPT, EOPNOTSUPP}))
@@ -409,8 +403,6 @@ BOOST_DATA_TEST_CASE_F(fixture, after_anything_else_the_loop_pauses_too, data::x
     BOOST_TEST(log.count("warning: ") == 1u);
     BOOST_TEST((server.tries.at(1) - server.tries.at(0) >= 5ms));
 }
-
-// ---------------------------------------------------------------- what cannot be served yet
 
 BOOST_AUTO_TEST_CASE(a_request_that_cannot_be_served_yet_is_kept_and_tried_again)
 {

@@ -41,6 +41,15 @@ BOOST_AUTO_TEST_CASE(tells_its_parts)
     BOOST_TEST(!strategy("threading").limit().has_value());
 }
 
+BOOST_DATA_TEST_CASE(forks_where_requests_run_in_other_processes,
+    data::make({"preforking", "preforking/threading", "forking", "forking:3"}) ^
+        data::make({"synchronous", "threading:4", "thread-pool", "coroutine"}),
+    with, without)
+{
+    BOOST_TEST(strategy(with).forks());
+    BOOST_TEST(!strategy(without).forks());
+}
+
 BOOST_AUTO_TEST_CASE(preforking_alone_is_synchronous_within)
 {
     BOOST_TEST(strategy("preforking/synchronous").str() == "preforking");

@@ -84,8 +84,6 @@ bool reaches(endpoint const& address)
 
 } // namespace
 
-// ---------------------------------------------------------------- addresses
-
 BOOST_AUTO_TEST_CASE(tells_the_real_port_after_binding_port_0)
 {
     served<synchronous> server("127.0.0.1:0", echo);
@@ -186,8 +184,6 @@ BOOST_AUTO_TEST_CASE(a_unix_client_has_a_name_only_if_it_has_bound_one)
     auto c = server.connect();
     BOOST_TEST(c.line() == "unnamed " + server->server_address().str());
 }
-
-// ---------------------------------------------------------------- how it listens
 
 BOOST_AUTO_TEST_CASE(waits_with_binding_when_asked_to)
 {
@@ -309,8 +305,6 @@ BOOST_AUTO_TEST_CASE(an_announced_client_that_is_gone_does_not_block_the_loop)
     c.send("hello\n");
     BOOST_TEST(c.line() == "hello");
 }
-
-// ---------------------------------------------------------------- goodbye
 
 BOOST_AUTO_TEST_CASE(a_reply_reaches_a_client_that_had_more_to_say)
 {

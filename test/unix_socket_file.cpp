@@ -76,8 +76,6 @@ bool is_root()
 
 BOOST_FIXTURE_TEST_SUITE(the_file, fixture)
 
-// ---------------------------------------------------------------- permissions
-
 BOOST_AUTO_TEST_CASE_TEMPLATE(
     has_the_mode_that_was_asked_for_whatever_the_umask, Server, unix_servers)
 {
@@ -101,8 +99,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(has_by_default_what_the_umask_leaves, Server, unix
         BOOST_TEST(mode_of(path) == (0777 & ~bits));
     }
 }
-
-// ---------------------------------------------------------------- what is in its place
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(replaces_one_whose_server_is_dead, Server, unix_servers)
 {
@@ -210,8 +206,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(needs_a_folder_that_is_there, Server, unix_servers
         });
 }
 
-// ---------------------------------------------------------------- the end
-
 BOOST_AUTO_TEST_CASE_TEMPLATE(is_removed_on_close_and_made_again_at_once, Server, unix_servers)
 {
     for (int i = 0; i < 5; ++i)
@@ -288,8 +282,6 @@ BOOST_AUTO_TEST_CASE(of_an_adopted_acceptor_is_not_removed)
     }
     BOOST_TEST(exists(path));
 }
-
-// ---------------------------------------------------------------- paths
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(
     with_a_relative_path_survives_a_change_of_folder, Server, unix_servers)

@@ -83,8 +83,6 @@ void try_to_start(
 
 BOOST_FIXTURE_TEST_SUITE(races, fixture)
 
-// ---------------------------------------------------------------- two at once
-
 BOOST_AUTO_TEST_CASE_TEMPLATE(of_two_threads_that_start_at_once_one_wins, Server, unix_servers)
 {
     std::optional<ready<Server>> first;
@@ -172,8 +170,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_start_while_another_ends_spoils_nothing, Server,
     }
 }
 
-// ---------------------------------------------------------------- permissions
-
 // Between the bind and the last of it, too: whoever looks all the time sees no more than was asked.
 BOOST_AUTO_TEST_CASE_TEMPLATE(nobody_sees_a_mode_that_is_too_wide, Server, unix_servers)
 {
@@ -198,8 +194,6 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(nobody_sees_a_mode_that_is_too_wide, Server, unix_
     looks.get();
     BOOST_TEST((seen & ~mode_t{0600}) == 0u);
 }
-
-// ---------------------------------------------------------------- other processes
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_server_that_was_killed_is_replaced_at_once, Server, unix_servers)
 {

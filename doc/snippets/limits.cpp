@@ -88,6 +88,26 @@ private:
 };
 // end::verify[]
 
+// tag::admission[]
+class busy_server : public coroutine_mixin<tcp_server>
+{
+public:
+    busy_server(endpoint address, handler_factory<stream> handlers)
+        : coroutine_mixin(std::move(address), std::move(handlers))
+    {
+        max_active = 200;
+        max_active_per_client = 1;
+        when_full = at_limit::refuse;
+    }
+
+private:
+    void refuse_request(stream& request, endpoint const&) override
+    {
+        request.send_all("try again later\n");
+    }
+};
+// end::admission[]
+
 // A client whose own address is given.
 client client_from(endpoint const& own, std::uint16_t port)
 {
@@ -130,6 +150,28 @@ BOOST_AUTO_TEST_CASE(what_is_read_when_the_server_is_bound_is_set_before)
     server.activate();
     // end::deferred[]
     BOOST_TEST(server.server_address().port() != 0);
+}
+
+BOOST_AUTO_TEST_CASE(one_too_many_is_refused_with_a_goodbye)
+{
+    // tag::counters[]
+    ready<busy_server> server("127.0.0.1:0", handler<echo>);
+    std::thread loop([&] { server.serve_forever(); });
+    client one(server.server_address());
+    one.send("hello\n");
+    BOOST_TEST(one.line() == "hello");
+    client two(server.server_address());
+    BOOST_TEST(two.line() == "try again later");
+
+    server_counters const counters = server.counters();
+    BOOST_TEST(counters.accepted == 2u);
+    BOOST_TEST(counters.active == 1u);
+    BOOST_TEST(counters.refused_per_client == 1u);
+    // end::counters[]
+    one.end();
+    BOOST_TEST(one.sees_end());
+    server.shutdown();
+    loop.join();
 }
 
 BOOST_AUTO_TEST_CASE(a_server_class_decides_who_may_ask)

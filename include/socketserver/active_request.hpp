@@ -7,6 +7,7 @@
 
 #include <socketserver/config.hpp>
 #include <socketserver/endpoint.hpp>
+#include <socketserver/request_place.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -97,6 +98,9 @@ public:
     /** Send what the streams of the request hold back; called before every wait. */
     void flush_pending() noexcept;
 
+    /** The place of the request among those in progress; given back when the request ends. */
+    request_place place;
+
     /** Return the server of the request.
 
         @return The server.
@@ -143,6 +147,9 @@ public:
 
 private:
     friend class request_registry;
+    friend class stream_io;
+
+    request_counts& counts() noexcept;
 
     base_server& server_;
     endpoint client_;

@@ -7,6 +7,7 @@
 
 #include <socketserver/active_request.hpp>
 #include <socketserver/config.hpp>
+#include <socketserver/counters.hpp>
 #include <socketserver/endpoint.hpp>
 
 #include <chrono>
@@ -20,6 +21,7 @@ namespace socketserver {
 enum class log_severity;
 
 class loop_wait;
+class request_counts;
 class request_registry;
 
 template <class Server>
@@ -62,6 +64,17 @@ enum class fork_role
     fork_server
 };
 
+/** What happens to the next request when a server is at a limit. */
+enum class at_limit
+{
+    /** It waits in the system's queue until a place is free. */
+    defer,
+    /** It is closed, after `refuse_request` had its say. */
+    refuse,
+    /** The loop runs it itself, and takes no other meanwhile. For the strategies with threads. */
+    caller_runs
+};
+
 /** The loop: waits until a request can be taken, takes it, and can be told to stop.
 
     Knows no request and no socket, only a handle that becomes readable. See Python's
@@ -92,6 +105,8 @@ public:
     /** @{ */
 
     /** Take requests until told to stop.
+
+        While an earlier loop, which was told to, still waits for its requests, this waits as well.
 
         @param poll_interval How often @ref service_actions is called when nothing else happens;
         more than zero. It delays nothing: a request or a @ref shutdown is seen at once.
@@ -187,6 +202,28 @@ public:
     */
     virtual endpoint const& server_address() const noexcept = 0;
 
+    /** Return what the server has counted, in all its processes.
+
+        @par Thread safety
+        Any thread, and any process of the server.
+
+        @return The numbers as they are now.
+    */
+    server_counters counters() const noexcept;
+
+    /** Return how the server has ended.
+
+        @return The report; all zero before @ref end_requests.
+    */
+    closing_report report() const noexcept;
+
+    /** Ask the loop to log @ref counters, as `info`.
+
+        @par Thread safety
+        Any thread, and a signal handler.
+    */
+    void request_counters_log() noexcept;
+
     /** @} */
     /** @name Attributes */
     /** @{ */
@@ -206,6 +243,26 @@ public:
 
     /** How long aborted requests may take to end. Read by @ref end_requests. */
     duration abort_timeout = std::chrono::seconds(5);
+
+    /** How many requests may be in progress at once, in all processes of the server; none for as
+        many as the strategy has room for. Read by the loop's thread. */
+    std::optional<std::size_t> max_active;
+
+    /** How many requests a client may have in progress at once, in all processes of the server;
+        none for as many as it likes.
+
+        A client is an IPv4 address, or the network of 64 bits of an IPv6 address. Clients of Unix
+        sockets have no address and are not limited. One request too many is refused, whatever
+        @ref when_full says: to make it wait would make all others wait. Read when serving begins.
+    */
+    std::optional<std::size_t> max_active_per_client;
+
+    /** What happens to the next request when there is no room, by the strategy or by
+        @ref max_active. Read by the loop's thread.
+
+        A server that is at @ref max_active defers under `caller_runs`, too.
+    */
+    at_limit when_full = at_limit::defer;
 
     /** @} */
     /** @name Hooks */
@@ -281,11 +338,33 @@ protected:
     */
     virtual bool has_room() const noexcept;
 
+    /** Return whether the loop may run a request itself where the strategy has no room.
+
+        @return True by default. A strategy whose requests the loop's thread would hold up, or that
+        isolates them from it, does not let it.
+    */
+    virtual bool caller_may_run() const noexcept;
+
+    /** Return what is counted. */
+    request_counts& counts() noexcept;
+
+    /** Return what is counted. */
+    request_counts const& counts() const noexcept;
+
     /** Return what the loop waits for besides requests.
 
         @return The source, or null.
     */
     virtual event_source* source() noexcept;
+
+    /** Count what waits in the system's queue, when no loop will take it any more.
+
+        Called once, before @ref close_listener, by the process that made the server. It may take
+        out what it counts.
+
+        @return How much that is; 0 where nobody knows.
+    */
+    virtual std::size_t left_in_queue() noexcept;
 
     /** Give back the listener. Called once, when no loop uses it any more. */
     virtual void close_listener() noexcept = 0;
@@ -389,6 +468,9 @@ private:
 
     class serving_scope;
 
+    void check_limits(char const* operation);
+    bool is_full() const noexcept;
+    void report_closing() noexcept;
     void loop_ended() noexcept;
     bool wait_turn(loop_wait& wait, bool listening, clock::time_point until);
     bool may_take(clock::time_point& until);

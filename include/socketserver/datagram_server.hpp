@@ -129,6 +129,7 @@ protected:
     */
     void bind_socket(std::optional<unsigned> mode);
 
+    std::size_t left_in_queue() noexcept override;
     void close_listener() noexcept override;
     void after_fork(fork_role role) override;
 

@@ -60,6 +60,9 @@ private:
     // Sends what is held back; called before its request waits.
     virtual void flush_pending() noexcept;
 
+    // It is no longer in a request.
+    virtual void left_request() noexcept;
+
     // What it waits for, or -1.
     virtual int waits_for() const noexcept;
 

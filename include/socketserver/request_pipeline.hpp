@@ -35,7 +35,8 @@ public:
 
     @code
     get_request -> verify_request -> process_request -> finish_request -> shutdown_request
-                                                                           -> close_request
+                        |                                                  -> close_request
+                        at a limit -> refuse_request -> shutdown_request
     @endcode
 
     Every step is a hook with Python's name, called in Python's order; a class that overrides one
@@ -84,6 +85,16 @@ public:
         @return True by default; false shuts the request down.
     */
     virtual bool verify_request(Request& request, endpoint const& client_address);
+
+    /** Say goodbye to a request that is refused, because the server is at a limit.
+
+        Does nothing. What it sends goes at once or not at all: the loop must not wait. The request
+        is closed afterwards.
+
+        @param request The request.
+        @param client_address Who asked.
+    */
+    virtual void refuse_request(Request& request, endpoint const& client_address);
 
     /** Run a request: what a strategy changes.
 
@@ -192,6 +203,8 @@ private:
     bool has_kept_request() const noexcept final { return kept_.has_value(); }
     void drop_kept_request() noexcept final;
     void serve_request(accepted& taken, bool is_verified);
+    bool admit(accepted& taken);
+    void refuse(accepted& taken);
     void contain_error(Request& request, endpoint const& client_address, std::exception_ptr error);
     void contain_shutdown(Request& request, endpoint const& client_address);
     bool get_request_failed(std::exception_ptr error);

@@ -99,6 +99,14 @@ public:
     */
     dispatch dispatching() const noexcept { return dispatching_; }
 
+    /** Return whether requests run in other processes than the one that makes the server.
+
+        Then what a handler changes in memory is not seen by the others.
+
+        @return True for `preforking` and `forking`.
+    */
+    bool forks() const noexcept { return preforks_ || dispatching_ == dispatch::forking; }
+
     /** Return the N of who runs a request.
 
         @return The number; none for the default.

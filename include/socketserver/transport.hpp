@@ -24,6 +24,7 @@
 
 namespace socketserver {
 
+class request_counts;
 class request_parcel;
 class stream;
 class stream_files;
@@ -154,12 +155,29 @@ public:
     */
     virtual int release() noexcept = 0;
 
+protected:
+    /** Count what came from the peer, if a server counts it.
+
+        @param n How many bytes.
+    */
+    void count_received(std::size_t n) noexcept;
+
+    /** Count what went to the peer, if a server counts it.
+
+        @param n How many bytes.
+
+        @par Thread safety
+        Any thread.
+    */
+    void count_sent(std::size_t n) noexcept;
+
 private:
     friend class request_parcel;
     friend class stream;
     friend class stream_files;
     friend class stream_io;
 
+    void left_request() noexcept override;
     void flush_pending() noexcept final;
     int waits_for() const noexcept final;
 
@@ -173,6 +191,7 @@ private:
     std::atomic<stream_files*> files_{nullptr};
     std::size_t rbufsize_ = 8192;
     std::size_t wbufsize_ = 8192;
+    std::atomic<request_counts*> counts_{nullptr};
 };
 
 } // namespace socketserver

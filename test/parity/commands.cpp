@@ -30,6 +30,8 @@ namespace {
 // The threads of this program that are no strategy's.
 std::atomic<int> own_threads{1};
 
+constexpr std::chrono::nanoseconds shortest{1};
+
 // Lines of standard input.  Signals interrupt the wait for them, which is all that they do.
 class command_lines
 {
@@ -161,7 +163,8 @@ void commands::serve()
         serving_thread = std::this_thread::get_id();
         try
         {
-            server_.serve_forever(seconds(given["poll"].as<double>()));
+            // Python's loop never rests at an interval of 0, which this library refuses.
+            server_.serve_forever(std::max(seconds(given["poll"].as<double>()), shortest));
             report("SERVE_RETURN ok");
         }
         catch (...)

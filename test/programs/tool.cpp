@@ -281,6 +281,26 @@ BOOST_AUTO_TEST_CASE(logs_what_it_is_told_to)
     }
 }
 
+BOOST_AUTO_TEST_CASE(logs_its_counters_when_asked_and_how_it_ended)
+{
+    echo e("threading");
+    auto first = in_progress(e.address);
+    e.server.signal(SIGUSR1);
+    first.end();
+    BOOST_TEST(first.all() == "");
+    // The loop that sees this one has seen the signal.
+    auto second = in_progress(e.address);
+    second.end();
+    BOOST_TEST(second.all() == "");
+    e.server.signal(SIGTERM);
+    BOOST_TEST(e.server.exit_status() == 0);
+    auto const log = e.server.errors();
+    BOOST_TEST(log.find("accepted 1, active 1, peak 1, ") != log.npos, log);
+    BOOST_TEST(log.find("bytes received 4, bytes sent 4") != log.npos, log);
+    BOOST_TEST(
+        log.find("closed (0 drained, 0 aborted, 0 killed, 0 left in the queue") != log.npos, log);
+}
+
 BOOST_DATA_TEST_CASE(refuses_bad_input_in_one_line, data::make(bad_inputs), bad)
 {
     check_refused(bad.arguments, bad.status, bad.named);

@@ -48,8 +48,6 @@ BOOST_FIXTURE_TEST_CASE(all_requests_run_in_the_thread_of_the_loop, nothing_left
     BOOST_TEST(threads_of() == before + 1);
 }
 
-// ---------------------------------------------------------------- exceptions across waits
-
 BOOST_FIXTURE_TEST_CASE(two_that_wait_in_their_catch_blocks_keep_their_own_exceptions, nothing_left)
 {
     served_as<coroutine> server([](stream& s) {
@@ -165,8 +163,6 @@ BOOST_FIXTURE_TEST_CASE(exceptions_within_exceptions_are_kept_too, nothing_left)
     }
 }
 
-// ---------------------------------------------------------------- others in the meantime
-
 BOOST_FIXTURE_TEST_CASE(many_wait_at_once, nothing_left)
 {
     served_as<coroutine> server(echo);
@@ -239,8 +235,6 @@ BOOST_FIXTURE_TEST_CASE(one_may_write_to_the_client_of_another, nothing_left)
     BOOST_TEST(hear(other) == "again");
 }
 
-// ---------------------------------------------------------------- the way down
-
 BOOST_FIXTURE_TEST_CASE(shutdown_returns_while_a_coroutine_goes_on, nothing_left)
 {
     served_as<coroutine> server(echo);
@@ -265,8 +259,6 @@ BOOST_FIXTURE_TEST_CASE(serve_forever_aborts_what_outlives_the_drain_timeout, no
     BOOST_TEST(server.seen().last_error.read() ==
                make_error_code(boost::asio::error::operation_aborted).message());
 }
-
-// ---------------------------------------------------------------- a loop of the program's own
 
 BOOST_FIXTURE_TEST_CASE(handle_request_runs_them_in_a_thread_of_theirs, nothing_left)
 {
@@ -317,8 +309,6 @@ BOOST_FIXTURE_TEST_CASE(an_abort_reaches_the_thread_of_theirs, nothing_left)
     BOOST_TEST(seen->last_error.read() ==
                make_error_code(boost::asio::error::operation_aborted).message());
 }
-
-// ---------------------------------------------------------------- in the long run
 
 BOOST_FIXTURE_TEST_CASE(thousands_of_connections_in_a_row_leave_nothing_in_memory, nothing_left)
 {

@@ -172,8 +172,6 @@ BOOST_FIXTURE_TEST_CASE(a_forked_process_begins_without_coroutines, with_jobs)
     BOOST_TEST(line == "hello");
 }
 
-// ---------------------------------------------------------------- in a thread of their own
-
 BOOST_FIXTURE_TEST_CASE(the_thread_is_started_by_the_first_request, with_jobs)
 {
     auto const before = threads_of();

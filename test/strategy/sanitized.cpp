@@ -92,8 +92,6 @@ std::unique_ptr<process> in_a_coroutine(Function const& f)
 
 } // namespace
 
-// ---------------------------------------------------------------- in every build
-
 BOOST_FIXTURE_TEST_CASE(an_orderly_coroutine_is_not_blamed, nothing_left)
 {
     auto const whole = in_a_coroutine([] {
@@ -201,8 +199,6 @@ BOOST_FIXTURE_TEST_CASE(a_coroutine_that_runs_over_its_stack_dies_there, nothing
     BOOST_TEST(whole->wait() == -SIGSEGV);
 }
 
-// ---------------------------------------------------------------- AddressSanitizer
-
 #if defined(SOCKETSERVER_TEST_ASAN)
 
 BOOST_FIXTURE_TEST_CASE(a_write_past_an_array_on_the_stack_is_found, nothing_left)
@@ -228,8 +224,6 @@ BOOST_FIXTURE_TEST_CASE(a_use_of_memory_that_was_freed_is_found, nothing_left)
 }
 
 #endif
-
-// ---------------------------------------------------------------- ThreadSanitizer
 
 #if defined(SOCKETSERVER_TEST_TSAN)
 

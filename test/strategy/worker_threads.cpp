@@ -10,16 +10,22 @@
 #include "support/matrix_process.hpp"
 #include "support/matrix_threads.hpp"
 
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstddef>
 #include <latch>
+#include <pthread.h>
 #include <system_error>
 #include <thread>
 
 using namespace matrix;
 using socketserver::worker_threads;
+namespace data = boost::unit_test::data;
 
 namespace {
 
@@ -116,6 +122,24 @@ BOOST_FIXTURE_TEST_CASE(the_signals_of_the_program_are_not_for_them, with_jobs)
     });
     BOOST_TEST(looked.wait());
     BOOST_TEST(wrong == 0);
+}
+
+BOOST_DATA_TEST_CASE_F(with_jobs, their_stacks_are_as_large_as_asked_for,
+    data::make({std::size_t(1), std::size_t(64) << 10, std::size_t(1) << 20}), asked)
+{
+    worker_threads threads;
+    gate looked;
+    std::size_t size = 0;
+    threads.run(make_job([&] {
+        pthread_attr_t attributes;
+        ::pthread_getattr_np(::pthread_self(), &attributes);
+        ::pthread_attr_getstacksize(&attributes, &size);
+        ::pthread_attr_destroy(&attributes);
+        looked.open();
+    }),
+        1, asked);
+    BOOST_TEST(looked.wait());
+    BOOST_TEST(size == std::max(asked, std::size_t(64) << 10));
 }
 
 BOOST_FIXTURE_TEST_CASE(they_begin_anew_in_a_forked_process, with_jobs)

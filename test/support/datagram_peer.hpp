@@ -49,6 +49,7 @@ public:
     datagram_peer(datagram_peer&& other) noexcept
         : server_(other.server_)
         , descriptor_(std::exchange(other.descriptor_, -1))
+        , buffer_(std::move(other.buffer_))
     {
     }
 
@@ -67,10 +68,12 @@ public:
 
     void send(std::string_view message, socketserver::endpoint const& to)
     {
-        require(
-            ::sendto(descriptor_, message.data(), message.size(), MSG_NOSIGNAL,
-                static_cast<sockaddr const*>(to.data()), static_cast<socklen_t>(to.size())) >= 0,
-            "send");
+        ssize_t n;
+        do
+            n = ::sendto(descriptor_, message.data(), message.size(), MSG_NOSIGNAL,
+                static_cast<sockaddr const*>(to.data()), static_cast<socklen_t>(to.size()));
+        while (n < 0 && errno == EINTR);
+        require(n >= 0, "send");
     }
 
     std::string receive()
@@ -81,15 +84,16 @@ public:
 
     std::string receive(socketserver::endpoint& from)
     {
-        std::string buffer(1 << 18, '\0');
         sockaddr_storage name;
         socklen_t size = sizeof name;
-        auto const n = ::recvfrom(descriptor_, buffer.data(), buffer.size(), 0,
-            reinterpret_cast<sockaddr*>(&name), &size);
+        ssize_t n;
+        do
+            n = ::recvfrom(descriptor_, buffer_.data(), buffer_.size(), 0,
+                reinterpret_cast<sockaddr*>(&name), &size);
+        while (n < 0 && errno == EINTR);
         require(n >= 0, "receive");
         from = socketserver::endpoint::from_native(&name, size);
-        buffer.resize(static_cast<std::size_t>(n));
-        return buffer;
+        return buffer_.substr(0, static_cast<std::size_t>(n));
     }
 
     // Whether nothing has come yet.
@@ -123,6 +127,9 @@ private:
 
     socketserver::endpoint server_;
     int descriptor_;
+    // Made ahead: while it is being answered, a server may be about to fork, which the allocator of
+    // a sanitizer does not survive beside a thread that allocates.
+    std::string buffer_ = std::string(1 << 18, '\0');
 };
 
 // Sends datagrams to a Unix socket until it has no room for one more.

@@ -58,15 +58,22 @@ inline std::size_t threads_of(pid_t pid = ::getpid())
     return ec ? 0 : static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
 }
 
-/** Whether a process is there, and more than a zombie. */
-inline bool is_alive(pid_t pid)
+/** The letter that the system has for what a process or a thread does; X where it is none. */
+inline char state_of(pid_t id)
 {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::ifstream file("/proc/" + std::to_string(id) + "/stat");
     std::ostringstream text;
     text << file.rdbuf();
     auto const stat = text.str();
     auto const name_end = stat.rfind(')');
-    return name_end != stat.npos && stat.at(name_end + 2) != 'Z' && stat.at(name_end + 2) != 'X';
+    return name_end == stat.npos ? 'X' : stat.at(name_end + 2);
+}
+
+/** Whether a process is there, and more than a zombie. */
+inline bool is_alive(pid_t pid)
+{
+    char const state = state_of(pid);
+    return state != 'Z' && state != 'X';
 }
 
 /** The children of this process, the dead ones that nobody has reaped included. */

@@ -4,6 +4,7 @@
 
 #include "command.hpp"
 
+#include <socketserver/base_server.hpp>
 #include <socketserver/datagram_server.hpp>
 #include <socketserver/endpoint.hpp>
 #include <socketserver/log.hpp>
@@ -17,6 +18,7 @@
 
 #include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
@@ -105,6 +107,25 @@ std::chrono::nanoseconds to_duration(std::string const& option, double seconds)
     return std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
 }
 
+socketserver::base_server* of_signal = nullptr;
+
+void log_counters(int)
+{
+    of_signal->request_counters_log();
+}
+
+// SIGUSR1 has the counters logged.
+void count_on_signal(socketserver::base_server& server)
+{
+    of_signal = &server;
+    struct sigaction action
+    {
+    };
+    action.sa_handler = log_counters;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGUSR1, &action, nullptr);
+}
+
 } // namespace
 
 int echo(arguments const& given)
@@ -151,6 +172,7 @@ int echo(arguments const& given)
     auto const server = make_echo(strategy, bind, datagrams, idle);
     server->drain_timeout = to_duration("drain-timeout", values["drain-timeout"].as<double>());
 
+    count_on_signal(*server);
     std::cout << "listening on " << server->server_address() << std::endl;
     return socketserver::run_until_signal(*server);
 }

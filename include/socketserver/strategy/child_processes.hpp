@@ -7,6 +7,7 @@
 
 #include <socketserver/base_server.hpp>
 #include <socketserver/config.hpp>
+#include <socketserver/request_place.hpp>
 #include <socketserver/strategy/process_set.hpp>
 
 #include <chrono>
@@ -63,10 +64,12 @@ public:
         `base_server::after_fork`.
 
         @param purpose What it is for, for reports: its client, if it has one.
+        @param place The place of the request that it runs, if it runs one; the parent keeps it
+        until the child has ended. Left alone in the child, and on failure.
         @return The process number in the parent, 0 in the child.
         @throws std::system_error The system allows no more processes.
     */
-    int fork(std::string purpose);
+    int fork(std::string purpose, request_place* place = nullptr);
 
     std::size_t size() const noexcept override;
     std::vector<int> pids() const override;

@@ -85,6 +85,8 @@ protected:
         drain();
     }
 
+    bool caller_may_run() const noexcept override { return false; }
+
     bool has_room() const noexcept override
     {
         return scheduler_.size() + thread_.size() < max_coroutines;

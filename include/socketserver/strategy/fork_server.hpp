@@ -8,6 +8,7 @@
 #include <socketserver/config.hpp>
 #include <socketserver/datagram.hpp>
 #include <socketserver/endpoint.hpp>
+#include <socketserver/request_place.hpp>
 #include <socketserver/strategy/process_set.hpp>
 #include <socketserver/stream.hpp>
 
@@ -65,18 +66,20 @@ public:
 
         @param request The connection; stays open here, until it is closed.
         @param client Who asked.
+        @param place Its place, which is kept until the child has ended; left alone on failure.
         @throws std::system_error Not now: it takes no more, or has died.
         @throws std::logic_error The stream has no socket that could be sent to another process.
     */
-    void send(stream& request, endpoint const& client);
+    void send(stream& request, endpoint const& client, request_place& place);
 
     /** Have a child forked for a datagram.
 
         @param request The datagram.
         @param client Who sent it.
+        @param place Its place, which is kept until the child has ended; left alone on failure.
         @throws std::system_error Not now: it takes no more, or has died.
     */
-    void send(datagram& request, endpoint const& client);
+    void send(datagram& request, endpoint const& client, request_place& place);
 
     /** Take the connection that this child was forked for.
 
@@ -114,7 +117,7 @@ public:
 
 private:
     template <class Request>
-    void send_request(Request& request, endpoint const& client);
+    void send_request(Request& request, endpoint const& client, request_place& place);
 
     template <class Request>
     bool receive_request(Request& request, endpoint& client) noexcept;

@@ -124,11 +124,11 @@ public:
         try
         {
             if (fork_server_.started())
-                fork_server_.send(request, client_address);
+                fork_server_.send(request, client_address, this->loop_request().place);
             else
             {
                 require_no_threads();
-                if (children_.fork(client_address.str()) == 0)
+                if (children_.fork(client_address.str(), &this->loop_request().place) == 0)
                     be_the_child(request, client_address);
             }
         }
@@ -151,6 +151,8 @@ protected:
         require_means();
         Server::serve(poll_interval);
     }
+
+    bool caller_may_run() const noexcept override { return false; }
 
     bool has_room() const noexcept override { return children().size() < max_children; }
 

@@ -136,7 +136,8 @@ public:
 protected:
     void serve(base_server::duration poll_interval) override
     {
-        supervisor_.start(workers, [this, poll_interval] { be_a_worker(poll_interval); });
+        supervisor_.start(
+            workers, [this, poll_interval] { be_a_worker(poll_interval); }, &this->counts());
         try
         {
             this->run_loop(poll_interval, false);

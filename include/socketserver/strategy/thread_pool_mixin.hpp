@@ -49,6 +49,13 @@ public:
         the loop's thread. */
     std::optional<std::size_t> max_queue;
 
+    /** How large the stack of a thread is, in bytes, 64 KiB at least; none for what the system
+        gives, mostly 8 MiB.
+
+        Only what is touched takes memory. Read by the loop's thread when it starts one.
+    */
+    std::optional<std::size_t> stack_size;
+
     /** Set what N is in a strategy's text: @ref pool_workers.
 
         @param n The number.
@@ -63,9 +70,13 @@ public:
     void process_request(
         typename Server::request_type& request, endpoint const& client_address) override
     {
-        this->hand_over(request, client_address, [this](std::unique_ptr<active_request>&& r) {
-            threads_.run(std::move(r), pool_workers);
-        });
+        // The loop comes here at the limit only if it is to run the request itself.
+        if (!has_room())
+            Server::process_request(request, client_address);
+        else
+            this->hand_over(request, client_address, [this](std::unique_ptr<active_request>&& r) {
+                threads_.run(std::move(r), pool_workers, stack_size);
+            });
     }
 
 protected:

@@ -16,6 +16,8 @@
 
 namespace socketserver {
 
+class request_counts;
+
 /** Keeps a number of worker processes running: what @ref preforking_mixin hands its work to.
 
     A worker that dies is replaced at once. Once five have died within @ref young_age, none of them
@@ -42,9 +44,11 @@ public:
 
         @param workers How many.
         @param be_a_worker Called in each new process; must not return.
+        @param counts What the workers count in; null for nothing. Must outlive them.
         @throws std::system_error No descriptor is left.
     */
-    void start(std::size_t workers, std::function<void()> be_a_worker);
+    void start(
+        std::size_t workers, std::function<void()> be_a_worker, request_counts* counts = nullptr);
 
     /** Replace all workers that there are now, one after the other.
 

@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 
 namespace socketserver {
 
@@ -35,10 +36,13 @@ public:
 
         @param request The request.
         @param threads How many threads there may be.
-        @throws std::system_error There is no thread and none can be started; the request is left
-        with the caller.
+        @param stack_size How large the stack of a thread that is started is, in bytes, 64 KiB at
+        least; none for what the system gives.
+        @throws std::system_error There is no thread and none can be started; the request
+        is left with the caller.
     */
-    void run(std::unique_ptr<active_request>&& request, std::size_t threads);
+    void run(std::unique_ptr<active_request>&& request, std::size_t threads,
+        std::optional<std::size_t> stack_size = std::nullopt);
 
     /** Return how many requests run or wait for a thread.
 

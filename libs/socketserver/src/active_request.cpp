@@ -5,6 +5,7 @@
 #include <socketserver/active_request.hpp>
 
 #include "current_request.hpp"
+#include "request_counts.hpp"
 #include "request_registry.hpp"
 #include "stream_io.hpp"
 
@@ -47,8 +48,14 @@ void active_request::leave() noexcept
     entered_ = false;
     while (auto* wait = first_.load())
         detach(*wait);
+    place = request_place();
     request_registry::of(server_).remove(*this);
     server_.note_place_freed();
+}
+
+request_counts& active_request::counts() noexcept
+{
+    return server_.counts();
 }
 
 void active_request::run() {}
@@ -91,6 +98,7 @@ void active_request::detach(interruptible& wait) noexcept
             link = &w->next_;
         }
         wait.request_ = nullptr;
+        wait.left_request();
     }
     while (pins_.load() != 0)
         std::this_thread::yield();
@@ -100,6 +108,7 @@ void active_request::after_fork() noexcept
 {
     pins_ = 0;
     std::construct_at(&changes_);
+    place.forget();
 }
 
 void active_request::flush_pending() noexcept

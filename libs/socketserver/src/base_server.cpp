@@ -75,6 +75,49 @@ event_source* base_server::source() noexcept
     return nullptr;
 }
 
+bool base_server::caller_may_run() const noexcept
+{
+    return true;
+}
+
+std::size_t base_server::left_in_queue() noexcept
+{
+    return 0;
+}
+
+request_counts& base_server::counts() noexcept
+{
+    return state_->counts;
+}
+
+request_counts const& base_server::counts() const noexcept
+{
+    return state_->counts;
+}
+
+server_counters base_server::counters() const noexcept
+{
+    return state_->counts.snapshot();
+}
+
+closing_report base_server::report() const noexcept
+{
+    auto const& counts = state_->counts;
+    closing_report r;
+    r.drained = counts.total(request_counts::drained);
+    r.aborted = counts.total(request_counts::aborted);
+    r.killed = counts.total(request_counts::killed);
+    r.left_in_queue = counts.total(request_counts::left_in_queue);
+    r.elapsed = state_->closing_took;
+    return r;
+}
+
+void base_server::request_counters_log() noexcept
+{
+    state_->counters_asked_for = true;
+    state_->stop().wake();
+}
+
 bool base_server::waits_on_close() const noexcept
 {
     return block_on_close;
@@ -92,6 +135,7 @@ bool base_server::in_loop_thread() const noexcept
 
 void base_server::request_shutdown() noexcept
 {
+    state_->counts.enter(request_counts::phase::closing);
     state_->server_stop.set();
 }
 
@@ -102,6 +146,7 @@ bool base_server::request_renewal() noexcept
 
 void base_server::request_close() noexcept
 {
+    state_->counts.enter(request_counts::phase::closing);
     state_->closed = true;
     state_->server_stop.set();
 }
@@ -109,6 +154,7 @@ void base_server::request_close() noexcept
 void base_server::request_abort() noexcept
 {
     state_->abort_requested = true;
+    state_->counts.enter(request_counts::phase::aborting);
     // A request that occupies the loop's thread leaves nobody else to abort it.
     state_->loop_request.abort();
     state_->requests.wake();
@@ -150,6 +196,7 @@ void base_server::server_close()
             state_->drain_until = time_after(drain_timeout);
         until = *state_->drain_until;
         state_->closed = true;
+        state_->counts.enter(request_counts::phase::closing);
         if (state_->looping)
         {
             state_->stop().set();
@@ -177,6 +224,7 @@ void base_server::end_requests()
         if (!wait_for_requests(time_after(abort_timeout), false))
             kill_requests();
     }
+    report_closing();
     if (is_part_of_serving())
         return;
     std::unique_lock lock(state_->mutex);
@@ -195,8 +243,19 @@ bool base_server::wait_for_requests(clock::time_point until, bool abortable)
         until, [this, abortable] { return abortable && state_->abort_requested.load(); });
 }
 
+void base_server::report_closing() noexcept
+{
+    auto& s = *state_;
+    if (!s.loop_end || s.worker_stop)
+        return;
+    s.closing_took = clock::now() - *s.loop_end;
+    s.loop_end.reset();
+    say(log_severity::info, "closed", report().str().c_str());
+}
+
 void base_server::abort_requests() noexcept
 {
+    state_->counts.enter(request_counts::phase::aborting);
     state_->requests.abort_all();
 }
 
@@ -228,6 +287,7 @@ void base_server::after_fork(fork_role role)
     s.process = ::getpid();
     open_sockets::close_others(role == fork_role::request ? current_request : nullptr);
     s.abort_requested = false;
+    s.counts.serve();
     s.drain_until.reset();
     if (role == fork_role::worker)
     {
@@ -255,6 +315,7 @@ void base_server::after_fork(fork_role role)
 
 void base_server::request_worker_stop() noexcept
 {
+    state_->counts.enter(request_counts::phase::closing);
     if (state_->worker_stop)
         state_->worker_stop->set();
 }

@@ -27,8 +27,16 @@ public:
         : state_(*server.state_)
         , server_(server)
     {
-        std::lock_guard const lock(state_.mutex);
+        // Whoever was told by shutdown() that the loop has ended may serve again, although the
+        // requests of that loop may be waited for yet.
+        bool const may_wait = !server.is_part_of_serving();
+        std::unique_lock lock(state_.mutex);
+        if (may_wait)
+            state_.changed.wait(lock, [this] { return !state_.served || state_.looping; });
         check(server, operation);
+        server.check_limits(operation);
+        if (!state_.stop().is_set())
+            state_.counts.serve();
         state_.served = state_.looping = true;
         state_.loop_thread = std::this_thread::get_id();
         state_.process = ::getpid();
@@ -64,6 +72,23 @@ private:
     base_server& server_;
 };
 
+// What could never work is said before anything is served.
+void base_server::check_limits(char const* operation)
+{
+    auto const refuse = [&](char const* why) {
+        throw std::invalid_argument(
+            std::string(operation) + ": the server at " + server_address().str() + why);
+    };
+    if (max_active == 0u || max_active_per_client == 0u ||
+        (state_->counts.own_active() == 0 && !has_room()))
+        refuse(" could never serve a request: a limit of it is 0");
+    if (when_full == at_limit::caller_runs && !caller_may_run())
+        refuse(" cannot run requests in its loop where its strategy has no room; possible are "
+               "at_limit::defer and at_limit::refuse");
+    if (max_active_per_client)
+        state_->counts.prepare_limit_per_client();
+}
+
 void base_server::require_unserved(char const* operation) const
 {
     std::lock_guard const lock(state_->mutex);
@@ -77,6 +102,8 @@ void base_server::loop_ended() noexcept
         return;
     state_->looping = false;
     ++state_->loops_ended;
+    state_->loop_end = clock::now();
+    state_->counts.enter(request_counts::phase::closing);
     state_->stop().clear();
     if (state_->closed && !state_->listener_closed)
     {
@@ -128,7 +155,7 @@ void base_server::run_loop(duration poll_interval, bool listening)
         {
             unsigned taken = 0;
             while (taken < batch && (!stop.is_set() || (owes && taken == 0)) &&
-                   !state_->paused_until && has_room() && take_request())
+                   !state_->paused_until && !is_full() && take_request())
                 ++taken;
             batch = taken == batch ? std::min(batch * 2, 16u) : 1;
         }
@@ -190,6 +217,8 @@ bool base_server::wait_turn(loop_wait& wait, bool listening, clock::time_point u
     if (ready.wake)
     {
         stop.drain();
+        if (s.counters_asked_for.exchange(false))
+            say(log_severity::info, counters().str().c_str());
         if (s.place_freed.exchange(false))
             s.paused_until.reset();
     }
@@ -201,22 +230,36 @@ bool base_server::wait_turn(loop_wait& wait, bool listening, clock::time_point u
 void base_server::end_listening() noexcept
 {
     drop_kept_request();
+    if (!state_->worker_stop)
+        state_->counts.add(request_counts::left_in_queue, left_in_queue());
     close_listener();
+}
+
+// Whether the next request has to wait.
+bool base_server::is_full() const noexcept
+{
+    if (when_full == at_limit::refuse)
+        return false;
+    return (when_full == at_limit::defer && !has_room()) ||
+           (max_active && state_->counts.active() >= *max_active);
 }
 
 // Gives whether to wait for requests now; if not, until when at most.
 bool base_server::may_take(clock::time_point& until)
 {
     auto& s = *state_;
-    bool full = !has_room();
+    bool full = is_full();
     if (full || s.paused_until)
     {
         // Ask first and look again then, or an end in between would go unnoticed.
         s.wants_place = true;
-        full = !has_room();
+        full = is_full();
     }
     if (full)
     {
+        // Nobody tells of a place that is free in another process.
+        if (s.worker_stop && max_active)
+            until = std::min(until, time_after(10ms));
         if (s.full.comes())
             say(log_severity::info, "at its limit; further requests wait in the system's queue");
         return false;

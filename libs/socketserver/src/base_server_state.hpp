@@ -5,6 +5,7 @@
 #ifndef SOCKETSERVER_SRC_BASE_SERVER_STATE_HPP
 #define SOCKETSERVER_SRC_BASE_SERVER_STATE_HPP
 
+#include "request_counts.hpp"
 #include "request_registry.hpp"
 #include "stop_signal.hpp"
 
@@ -60,6 +61,7 @@ struct base_server::state
 
     stop_signal server_stop;
     std::unique_ptr<stop_signal> worker_stop;
+    request_counts counts;
     request_registry requests;
     active_request loop_request;
 
@@ -77,6 +79,11 @@ struct base_server::state
     std::atomic<std::thread::id> loop_thread{};
     std::atomic<pid_t> process{::getpid()};
     std::atomic<bool> abort_requested{false};
+    std::atomic<bool> counters_asked_for{false};
+
+    // For the report.
+    std::optional<clock::time_point> loop_end;
+    clock::duration closing_took{0};
 
     // Why no request is taken, and who is to be told when that may have changed.
     std::atomic<bool> wants_place{false};

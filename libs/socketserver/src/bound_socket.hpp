@@ -28,6 +28,9 @@
 
 namespace socketserver {
 
+// The longest queue that is counted by emptying it.
+constexpr std::size_t longest_queue = 65536;
+
 // How a socket is bound.
 struct binding
 {
@@ -83,6 +86,7 @@ public:
     endpoint adopt(int descriptor)
     {
         adopted_ = descriptor;
+        was_adopted_ = true;
         // Asio's own are not.
         ::fcntl(descriptor, F_SETFD, FD_CLOEXEC);
         return local_endpoint(descriptor);
@@ -133,6 +137,9 @@ public:
         if (!inherited_)
             file_.remove();
     }
+
+    // Nobody else can take what is in its queue.
+    bool is_own() const noexcept { return descriptor_ >= 0 && !inherited_ && !was_adopted_; }
 
     // This process did not bind it.
     void inherit() noexcept { inherited_ = true; }
@@ -278,6 +285,7 @@ private:
     // Asio's, as long as this process has it.
     int descriptor_ = -1;
     bool inherited_ = false;
+    bool was_adopted_ = false;
     char const* step_ = "";
 };
 

@@ -6,6 +6,7 @@
 
 #include "bound_socket.hpp"
 #include "datagram_transport.hpp"
+#include "request_counts.hpp"
 
 #include <socketserver/log.hpp>
 
@@ -146,6 +147,7 @@ std::optional<typename datagram_server<Protocol>::accepted> datagram_server<Prot
             return std::nullopt;
         throw system_error(errno, boost::system::system_category(), "receive");
     }
+    this->counts().add(request_counts::bytes_received, static_cast<std::size_t>(n));
     bytes->sender.size = message.msg_namelen;
     bytes->packet.assign(r.buffer.get(), static_cast<std::size_t>(n));
     bytes->truncated = message.msg_flags & MSG_TRUNC;
@@ -155,6 +157,18 @@ std::optional<typename datagram_server<Protocol>::accepted> datagram_server<Prot
                                        std::to_string(r.size) + " bytes; the rest is lost");
     auto client = endpoint::from_native(&bytes->sender.storage, message.msg_namelen);
     return accepted{datagram_transport::make(std::move(bytes)), std::move(client)};
+}
+
+template <class Protocol>
+std::size_t datagram_server<Protocol>::left_in_queue() noexcept
+{
+    auto& r = *receiver_;
+    std::size_t n = 0;
+    char byte;
+    while (r.socket->is_own() && n < longest_queue &&
+           ::recv(r.socket->descriptor(), &byte, 1, MSG_DONTWAIT) >= 0)
+        ++n;
+    return n;
 }
 
 template <class Protocol>

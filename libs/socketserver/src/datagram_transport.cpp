@@ -4,36 +4,19 @@
 
 #include "datagram_transport.hpp"
 
-#include "strategy/coroutine_core.hpp"
+#include "wait_for_room.hpp"
 
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <netinet/in.h>
-#include <poll.h>
 
 namespace socketserver {
 
 using boost::system::error_code;
-using core = coroutine_scheduler::core;
-using namespace std::chrono_literals;
 
 namespace {
 
 // How the kernel calls a user that it does not know or cannot name here.
 constexpr uid_t nobody = 65534;
-
-// Waits a little: no descriptor tells when a Unix peer that is not connected to has room.
-void rest(time_limits::clock::time_point until) noexcept
-{
-    if (auto* const in = core::current())
-        return in->sleep_until(until);
-    auto const left =
-        std::chrono::ceil<std::chrono::milliseconds>(until - time_limits::clock::now());
-    // A signal that aborts the request ends it.
-    ::poll(nullptr, 0, static_cast<int>(std::max(left, 0ms).count()));
-}
 
 // As a socket of both families takes it.
 peer_address native(endpoint const& to, int socket)
@@ -195,34 +178,10 @@ void datagram_transport::send_to(
         whole.msg_control = asked_;
         whole.msg_controllen = asked_size_;
     }
-    auto const until = answers.until();
-    for (auto step = std::chrono::milliseconds(1);; step = std::min(step * 2, 50ms))
-    {
-        if (interrupted())
-        {
-            ec = boost::asio::error::operation_aborted;
-            // A handler that tries again for ever must not keep its loop.
-            if (auto* const in = core::current())
-                in->sleep_until(time_limits::clock::now());
-            return;
-        }
-        if (::sendmsg(socket_, &whole, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-            return;
-        if (errno == EINTR)
-            continue;
-        if (errno != EAGAIN && errno != ENOBUFS)
-        {
-            ec.assign(errno, boost::system::system_category());
-            return;
-        }
-        auto const now = time_limits::clock::now();
-        if (now >= until)
-        {
-            ec = boost::asio::error::timed_out;
-            return;
-        }
-        rest(std::min(now + step, until));
-    }
+    wait_for_room(*this, answers.until(), ec,
+        [&] { return ::sendmsg(socket_, &whole, MSG_DONTWAIT | MSG_NOSIGNAL); });
+    if (!ec)
+        count_sent(message.size());
 }
 
 } // namespace socketserver

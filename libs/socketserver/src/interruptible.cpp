@@ -23,6 +23,8 @@ void interruptible::leave_request() noexcept
 
 void interruptible::flush_pending() noexcept {}
 
+void interruptible::left_request() noexcept {}
+
 int interruptible::waits_for() const noexcept
 {
     return -1;

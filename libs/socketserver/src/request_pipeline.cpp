@@ -4,6 +4,7 @@
 
 #include <socketserver/request_pipeline.hpp>
 
+#include "request_counts.hpp"
 #include "stream_io.hpp"
 
 #include <socketserver/log.hpp>
@@ -56,12 +57,48 @@ accept_failure kind_of(boost::system::error_code const& ec) noexcept
     }
 }
 
-// Whether it only says that the peer has gone, or that the request was told to.
-bool is_an_ordinary_end(boost::system::error_code const& ec) noexcept
+enum class ending
+{
+    ordinary, // the peer has gone, or the request was told to
+    timed_out,
+    failed
+};
+
+ending kind_of_end(boost::system::error_code const& ec) noexcept
 {
     namespace error = boost::asio::error;
-    return ec == error::eof || ec == error::connection_reset || ec == error::broken_pipe ||
-           ec == error::operation_aborted;
+    if (ec == error::timed_out)
+        return ending::timed_out;
+    if (ec == error::eof || ec == error::connection_reset || ec == error::broken_pipe ||
+        ec == error::operation_aborted)
+        return ending::ordinary;
+    return ending::failed;
+}
+
+struct end_of_request
+{
+    ending kind = ending::failed;
+    std::string what = "something that is not a std::exception was thrown";
+};
+
+end_of_request describe(std::exception_ptr const& error)
+{
+    try
+    {
+        std::rethrow_exception(error);
+    }
+    catch (boost::system::system_error const& e)
+    {
+        return {kind_of_end(e.code()), e.what()};
+    }
+    catch (std::exception const& e)
+    {
+        return {ending::failed, e.what()};
+    }
+    catch (...)
+    {
+        return {};
+    }
 }
 
 } // namespace
@@ -143,29 +180,11 @@ template <class Request>
 void request_pipeline<Request>::handle_error(
     Request&, endpoint const& client_address, std::exception_ptr error)
 {
-    auto severity = log_severity::error;
-    std::string what;
-    try
-    {
-        std::rethrow_exception(error);
-    }
-    catch (boost::system::system_error const& e)
-    {
-        if (is_an_ordinary_end(e.code()))
-            severity = log_severity::debug;
-        else if (e.code() == boost::asio::error::timed_out)
-            severity = log_severity::info;
-        what = e.what();
-    }
-    catch (std::exception const& e)
-    {
-        what = e.what();
-    }
-    catch (...)
-    {
-        what = "something that is not a std::exception was thrown";
-    }
-    log(severity, client_address.str() + ": " + what);
+    auto const end = describe(error);
+    auto const severity = end.kind == ending::ordinary    ? log_severity::debug
+                          : end.kind == ending::timed_out ? log_severity::info
+                                                          : log_severity::error;
+    log(severity, client_address.str() + ": " + end.what);
 }
 
 template <class Request>
@@ -188,6 +207,8 @@ bool request_pipeline<Request>::take_request()
     }
     if (!taken)
         return false;
+    if (!is_verified)
+        this->counts().add(request_counts::accepted);
 
     auto& current = this->loop_request();
     current.enter(taken->client_address, &stream_io::bytes_of(taken->request));
@@ -224,10 +245,20 @@ void request_pipeline<Request>::serve_request(accepted& taken, bool is_verified)
     auto& [request, client_address] = taken;
     try
     {
-        if (is_verified || verify_request(request, client_address))
+        if (!is_verified && !verify_request(request, client_address))
+        {
+            this->counts().add(request_counts::rejected);
+            shutdown_request(request);
+        }
+        else if (admit(taken))
             process_request(request, client_address);
         else
+        {
+            // The loop must not wait for a peer that takes nothing.
+            request.timeout(std::chrono::milliseconds(1));
+            refuse_request(request, client_address);
             shutdown_request(request);
+        }
     }
     catch (abi::__forced_unwind const&)
     {
@@ -244,11 +275,43 @@ void request_pipeline<Request>::serve_request(accepted& taken, bool is_verified)
     }
 }
 
+// Gives the request a place, or tells why not.  What is to wait for one is thrown back to the loop.
+template <class Request>
+bool request_pipeline<Request>::admit(accepted& taken)
+{
+    auto& counts = this->counts();
+    auto& place = this->loop_request().place;
+    switch (
+        counts.admit(place, taken.client_address, this->max_active, this->max_active_per_client))
+    {
+    case request_counts::admission::too_many_of_client:
+        counts.add(request_counts::refused_per_client);
+        return false;
+    case request_counts::admission::at_limit:
+        // Another process was faster.
+        if (this->when_full != at_limit::refuse)
+            throw try_again_later("at its limit");
+        break;
+    case request_counts::admission::admitted:
+        if (this->when_full != at_limit::refuse || this->has_room())
+            return true;
+        place = request_place();
+    }
+    counts.add(request_counts::refused_at_limit);
+    return false;
+}
+
+template <class Request>
+void request_pipeline<Request>::refuse_request(Request&, endpoint const&)
+{
+}
+
 template <class Request>
 void request_pipeline<Request>::drop_kept_request() noexcept
 {
     if (!kept_)
         return;
+    this->counts().add(request_counts::refused_at_limit);
     log(log_severity::warning,
         kept_->client_address.str() + ": closed, as nothing could be had to serve it with");
     kept_.reset();
@@ -257,6 +320,7 @@ void request_pipeline<Request>::drop_kept_request() noexcept
 template <class Request>
 bool request_pipeline<Request>::get_request_failed(std::exception_ptr error)
 {
+    this->counts().add(request_counts::accept_errors);
     try
     {
         std::rethrow_exception(error);
@@ -295,6 +359,7 @@ void request_pipeline<Request>::hand_over(Request& request, endpoint const& clie
     {
         auto made = std::make_unique<handed_over>(*this, request, client_address);
         handed = made.get();
+        handed->place = std::move(this->loop_request().place);
         owner = std::move(made);
         start(std::move(owner));
     }
@@ -304,6 +369,7 @@ void request_pipeline<Request>::hand_over(Request& request, endpoint const& clie
         if (owner)
         {
             request = handed->take_back();
+            this->loop_request().place = std::move(handed->place);
             attach_request(request);
         }
         throw try_again_later(why);
@@ -346,6 +412,9 @@ void request_pipeline<Request>::contain_error(
 {
     try
     {
+        if (auto const kind = describe(error).kind; kind != ending::ordinary)
+            this->counts().add(
+                kind == ending::timed_out ? request_counts::timed_out : request_counts::failed);
         handle_error(request, client_address, std::move(error));
     }
     catch (abi::__forced_unwind const&)

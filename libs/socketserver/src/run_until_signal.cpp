@@ -21,7 +21,6 @@ int run_until_signal(base_server& server, std::chrono::nanoseconds poll_interval
     server.serve_forever(poll_interval);
     signals.loop_ended();
     server.end_requests();
-    log(log_severity::info, server.server_address().str() + ": closed");
     return EXIT_SUCCESS;
 }
 

@@ -6,6 +6,7 @@
 
 #include "io_vector.hpp"
 #include "open_sockets.hpp"
+#include "wait_for_room.hpp"
 #include "without_sigpipe.hpp"
 
 #include <boost/system/error_code.hpp>
@@ -70,6 +71,7 @@ std::size_t socket_transport::perform(
     auto* const in = core::current();
     auto const n =
         in ? perform_in(*in, d, limits, ec, operation) : perform_blocking(d, limits, ec, operation);
+    d == direction::receive ? count_received(n) : count_sent(n);
     // The kernel still hands out what had arrived before the descriptor was shut down.
     if (interrupted())
     {
@@ -300,6 +302,8 @@ std::size_t socket_transport::try_send(const_buffers buffers, error_code& ec)
         while (n < 0 && errno == EINTR);
     if (n < 0 && errno != EAGAIN)
         set_errno(ec);
+    if (n > 0)
+        count_sent(static_cast<std::size_t>(n));
     users_.fetch_sub(1);
     return n < 0 ? 0 : static_cast<std::size_t>(n);
 }
@@ -401,12 +405,18 @@ void socket_transport::connect(endpoint const& server, time_limits const& limits
     int on = 1;
     int off = 0;
     ::ioctl(descriptor(), FIONBIO, &on);
+    auto const begin = [&] {
+        return ::connect(descriptor(), static_cast<sockaddr const*>(server.data()),
+            static_cast<socklen_t>(server.size()));
+    };
     int result;
     do
-        result = ::connect(descriptor(), static_cast<sockaddr const*>(server.data()),
-            static_cast<socklen_t>(server.size()));
+        result = begin();
     while (result < 0 && errno == EINTR);
-    if (result < 0 && errno != EINPROGRESS)
+    // The queue of a Unix server is full, and nothing has begun.
+    if (result < 0 && errno == EAGAIN && !is_tcp_)
+        wait_for_room(*this, limits.until(), ec, begin);
+    else if (result < 0 && errno != EINPROGRESS)
         set_errno(ec);
     // An abort that came before there was anything to shut down is seen here.
     else if (result < 0 && !interrupted() && wait(direction::send, limits.until(), ec))

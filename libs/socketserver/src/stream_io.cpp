@@ -229,8 +229,10 @@ void stream_io::throw_unseen_error(stream& s)
 
 void stream_io::attach(stream& s, active_request& request) noexcept
 {
-    if (s.bytes_)
-        request.attach(*s.bytes_);
+    if (!s.bytes_)
+        return;
+    request.attach(*s.bytes_);
+    s.bytes_->counts_ = &request.counts();
 }
 
 void stream_io::detach(stream& s) noexcept

@@ -135,6 +135,23 @@ std::optional<typename stream_server<Protocol>::accepted> stream_server<Protocol
     return accepted{stream(std::move(bytes)), endpoint::from_native(&storage, size)};
 }
 
+// Who is in the queue of a socket that is closed is cut off anyway.
+template <class Protocol>
+std::size_t stream_server<Protocol>::left_in_queue() noexcept
+{
+    auto const& socket = listener_->socket;
+    std::size_t n = 0;
+    while (socket.is_own() && n < longest_queue)
+    {
+        int const fd = ::accept4(socket.descriptor(), nullptr, nullptr, SOCK_CLOEXEC);
+        if (fd < 0)
+            break;
+        ::close(fd);
+        ++n;
+    }
+    return n;
+}
+
 template <class Protocol>
 void stream_server<Protocol>::close_listener() noexcept
 {

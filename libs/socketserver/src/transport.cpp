@@ -4,6 +4,7 @@
 
 #include <socketserver/transport.hpp>
 
+#include "request_counts.hpp"
 #include "stream_files.hpp"
 #include "stream_io.hpp"
 
@@ -20,6 +21,23 @@ transport::transport() noexcept = default;
 transport::~transport()
 {
     delete files_.load();
+}
+
+void transport::count_received(std::size_t n) noexcept
+{
+    if (auto* const counts = counts_.load(std::memory_order_relaxed))
+        counts->add(request_counts::bytes_received, n);
+}
+
+void transport::count_sent(std::size_t n) noexcept
+{
+    if (auto* const counts = counts_.load(std::memory_order_relaxed))
+        counts->add(request_counts::bytes_sent, n);
+}
+
+void transport::left_request() noexcept
+{
+    counts_ = nullptr;
 }
 
 void transport::flush_pending() noexcept

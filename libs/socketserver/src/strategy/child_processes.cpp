@@ -43,6 +43,7 @@ struct child
 {
     child_processes::ended description;
     int pidfd;
+    request_place place;
 
     // By the pidfd where there is one; else by the number, which stays the child's until it is
     // reaped, and only we reap it.
@@ -142,7 +143,7 @@ child_processes::child_processes(char const* kind)
 
 child_processes::~child_processes() = default;
 
-int child_processes::fork(std::string purpose)
+int child_processes::fork(std::string purpose, request_place* place)
 {
     auto& s = *state_;
     if (!std::exchange(s.warned, true))
@@ -159,7 +160,9 @@ int child_processes::fork(std::string purpose)
         return 0;
 
     std::lock_guard const lock(s.mutex);
-    child c{{pid, std::move(purpose), clock::now(), 0, 0}, open_pidfd(pid)};
+    child c{{pid, std::move(purpose), clock::now(), 0, 0}, open_pidfd(pid), {}};
+    if (place)
+        c.place = std::move(*place);
     epoll_event event{};
     event.events = EPOLLIN;
     event.data.fd = c.pidfd;
@@ -247,6 +250,8 @@ void child_processes::collect()
                 ::close(c.pidfd);
             else
                 --s.unwatched;
+            if (c.description.signal != 0)
+                c.place.crashed();
             gone.push_back(std::move(c.description));
             return true;
         });

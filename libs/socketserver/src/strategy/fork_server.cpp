@@ -107,7 +107,7 @@ void fork_server::require_alive() const
 }
 
 template <class Request>
-void fork_server::send_request(Request& request, endpoint const& client)
+void fork_server::send_request(Request& request, endpoint const& client, request_place& place)
 {
     auto& s = *state_;
     request_parcel parcel(request, client);
@@ -124,7 +124,7 @@ void fork_server::send_request(Request& request, endpoint const& client)
     if (number == fork_server_page::places)
         throw std::system_error(EAGAIN, std::generic_category(), "more children than can be");
     parcel.number(number);
-    auto const at = s.children.try_emplace(number, state::child{client.str()}).first;
+    auto const at = s.children.try_emplace(number, state::child{client.str(), {}}).first;
     try
     {
         parcel.send(s.socket);
@@ -134,16 +134,17 @@ void fork_server::send_request(Request& request, endpoint const& client)
         s.children.erase(at);
         throw;
     }
+    at->second.place = std::move(place);
 }
 
-void fork_server::send(stream& request, endpoint const& client)
+void fork_server::send(stream& request, endpoint const& client, request_place& place)
 {
-    send_request(request, client);
+    send_request(request, client, place);
 }
 
-void fork_server::send(datagram& request, endpoint const& client)
+void fork_server::send(datagram& request, endpoint const& client, request_place& place)
 {
-    send_request(request, client);
+    send_request(request, client, place);
 }
 
 template <class Request>

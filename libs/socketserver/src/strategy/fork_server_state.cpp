@@ -69,6 +69,8 @@ void fork_server::state::forget(std::vector<gone>& out, std::map<std::size_t, ch
     auto& [number, c] = *at;
     // Closing it takes it out of the set.
     close_if_open(c.pidfd);
+    if (how.signal != 0)
+        c.place.crashed();
     out.push_back({std::move(c.client), pid_of(number).exchange(0), how.signal, how.status,
         how.what == fork_server_report::lost});
     children.erase(at);

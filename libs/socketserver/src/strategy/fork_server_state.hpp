@@ -9,6 +9,7 @@
 #include "fork_server_process.hpp"
 #include "shared_page.hpp"
 
+#include <socketserver/request_place.hpp>
 #include <socketserver/strategy/fork_server.hpp>
 
 #include <atomic>
@@ -38,6 +39,7 @@ struct fork_server::state
     struct child
     {
         std::string client;
+        request_place place;
         bool began = false;
         int pidfd = -1;
     };

@@ -5,6 +5,7 @@
 #include <socketserver/strategy/worker_supervisor.hpp>
 
 #include "../crash_report.hpp"
+#include "../request_counts.hpp"
 #include "../stop_signal.hpp"
 #include "respawn_pace.hpp"
 #include "shared_page.hpp"
@@ -51,6 +52,7 @@ struct worker
     int pid;
     clock::time_point since;
     shared_page<worker_page> page;
+    std::size_t slot;    // in what is counted
     bool is_old = false; // to be replaced with all others
     bool drains = false;
 
@@ -71,6 +73,7 @@ struct worker_supervisor::state
     std::size_t wanted = 0;
     std::vector<worker> workers;
     std::function<void()> be_a_worker;
+    request_counts* counts = nullptr;
     respawn_pace pace;
     bool replacing = false;
 
@@ -94,6 +97,7 @@ struct worker_supervisor::state
                                    [](auto& w) { return !w.drains && w.is_to_go(); }));
     }
 
+    void count_lost(std::size_t slot, bool has_crashed) noexcept;
     void note_end(child_processes::ended end, std::chrono::nanoseconds young_age);
     void see_to_it(std::chrono::nanoseconds young_age);
     void begin_round();
@@ -131,6 +135,7 @@ void worker_supervisor::state::note_end(
                       : crash.has_client         ? crash.client.str()
                                                  : "no client";
     auto const text = children.text(end) + (is_replaced ? "; it is replaced" : "");
+    count_lost(found->slot, end.signal != 0 && wanted != 0);
     workers.erase(found);
     if (is_replaced || end.signal != 0 || end.status != 0)
         log(end.signal != 0 ? log_severity::error : log_severity::warning, text);
@@ -138,13 +143,23 @@ void worker_supervisor::state::note_end(
 
 worker_supervisor::~worker_supervisor() = default;
 
-void worker_supervisor::start(std::size_t workers, std::function<void()> be_a_worker)
+// What a worker had in progress when it ended.
+void worker_supervisor::state::count_lost(std::size_t slot, bool has_crashed) noexcept
+{
+    if (counts)
+        if (auto const n = counts->free_slot(slot))
+            counts->add(has_crashed ? request_counts::crashed : request_counts::killed, n);
+}
+
+void worker_supervisor::start(
+    std::size_t workers, std::function<void()> be_a_worker, request_counts* counts)
 {
     auto& s = *state_;
     s.children.watch(s.asked.descriptor());
     std::lock_guard const lock(s.mutex);
     s.wanted = workers;
     s.be_a_worker = std::move(be_a_worker);
+    s.counts = counts;
     s.pace = respawn_pace();
     s.asked.clear();
     s.replacing = false;
@@ -208,15 +223,28 @@ bool worker_supervisor::state::start_one()
     {
         shared_page<worker_page> page;
         workers.reserve(workers.size() + 1);
-        int const pid = children.fork("");
+        auto const slot = counts ? counts->new_slot() : 0;
+        int pid = 0;
+        try
+        {
+            pid = children.fork("");
+        }
+        catch (...)
+        {
+            if (counts)
+                counts->free_slot(slot);
+            throw;
+        }
         if (pid == 0)
         {
+            if (counts)
+                counts->use_slot(slot);
             own_page = page.get();
             crash_report::begin(page->crash);
             be_a_worker();
             child_processes::leave(0);
         }
-        workers.push_back({pid, now, std::move(page)});
+        workers.push_back({pid, now, std::move(page), slot});
         pace.has_started(now);
         return true;
     }

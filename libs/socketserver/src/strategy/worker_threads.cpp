@@ -14,6 +14,8 @@
 #include <condition_variable>
 #include <deque>
 #include <mutex>
+#include <optional>
+#include <pthread.h>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -26,6 +28,39 @@ std::size_t default_pool_workers() noexcept
     return std::max<std::size_t>(8, std::size_t{4} * std::thread::hardware_concurrency());
 }
 
+namespace {
+
+// What the C library needs for itself, and some calls.
+constexpr std::size_t least_stack = 64 * 1024;
+
+// A thread whose stack has a size: std::thread's has not.  The work must outlive it.
+template <class Work>
+pthread_t start_thread(Work& work, std::optional<std::size_t> stack_size)
+{
+    pthread_attr_t how;
+    pthread_t thread;
+    int error = ::pthread_attr_init(&how);
+    if (error == 0)
+    {
+        if (stack_size)
+            error = ::pthread_attr_setstacksize(&how, std::max(*stack_size, least_stack));
+        if (error == 0)
+            error = ::pthread_create(
+                &thread, &how,
+                [](void* w) -> void* {
+                    static_cast<Work*>(w)->work();
+                    return nullptr;
+                },
+                &work);
+        ::pthread_attr_destroy(&how);
+    }
+    if (error != 0)
+        throw std::system_error(error, std::generic_category(), "thread");
+    return thread;
+}
+
+} // namespace
+
 struct worker_threads::state
 {
     ~state()
@@ -35,8 +70,8 @@ struct worker_threads::state
             stopping = true;
         }
         changed.notify_all();
-        for (auto& thread : threads)
-            thread.join();
+        for (auto const thread : threads)
+            ::pthread_join(thread, nullptr);
     }
 
     void work()
@@ -86,7 +121,7 @@ struct worker_threads::state
     std::mutex mutex;
     std::condition_variable changed;
     std::deque<std::unique_ptr<active_request>> queue;
-    std::vector<std::thread> threads;
+    std::vector<pthread_t> threads;
     std::size_t idle = 0;
     std::size_t starting = 0; // threads that have not come to the queue yet
     bool stopping = false;
@@ -102,7 +137,8 @@ worker_threads::worker_threads()
 
 worker_threads::~worker_threads() = default;
 
-void worker_threads::run(std::unique_ptr<active_request>&& request, std::size_t threads)
+void worker_threads::run(std::unique_ptr<active_request>&& request, std::size_t threads,
+    std::optional<std::size_t> stack_size)
 {
     auto& s = *state_;
     {
@@ -112,7 +148,8 @@ void worker_threads::run(std::unique_ptr<active_request>&& request, std::size_t 
         {
             try
             {
-                s.threads.emplace_back([&s] { s.work(); });
+                s.threads.reserve(s.threads.size() + 1);
+                s.threads.push_back(start_thread(s, stack_size));
                 ++s.starting;
                 s.refused = false;
             }

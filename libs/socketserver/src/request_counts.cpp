@@ -1,0 +1,173 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#include "request_counts.hpp"
+
+#include <boost/system/system_error.hpp>
+
+#include <cerrno>
+#include <new>
+#include <sys/mman.h>
+#include <utility>
+
+namespace socketserver {
+
+request_counts::request_counts()
+    : is_taken_(std::make_unique<bool[]>(most_slots))
+{
+    // All zero, and only what is used takes memory.
+    void* const pages = ::mmap(nullptr, sizeof(memory), PROT_READ | PROT_WRITE,
+        MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (pages == MAP_FAILED)
+        throw boost::system::system_error(errno, boost::system::system_category(), "mmap");
+    shared_ = static_cast<memory*>(pages);
+    shared_->slots_used = 1;
+    is_taken_[0] = true;
+    own_ = &shared_->slots[0];
+}
+
+request_counts::~request_counts()
+{
+    ::munmap(shared_, sizeof(memory));
+}
+
+std::uint64_t request_counts::total(counter c) const noexcept
+{
+    std::uint64_t sum = 0;
+    for (std::size_t i = 0, n = shared_->slots_used; i < n; ++i)
+        sum += shared_->slots[i].values[c].load(std::memory_order_relaxed);
+    return sum;
+}
+
+request_counts::admission request_counts::admit(request_place& place, endpoint const& client,
+    std::optional<std::size_t> const& most, std::optional<std::size_t> const& most_of_client)
+{
+    client_places::key key{};
+    if (most_of_client)
+    {
+        key = client_places::key_of(client);
+        if (!clients_.enter(key, slot_index(), *most_of_client))
+            return admission::too_many_of_client;
+    }
+    own_->active.fetch_add(1);
+    auto const active = shared_->active.fetch_add(1) + 1;
+    if (most && active > *most)
+    {
+        leave(key);
+        return admission::at_limit;
+    }
+    auto peak = shared_->peak.load(std::memory_order_relaxed);
+    while (peak < active && !shared_->peak.compare_exchange_weak(peak, active))
+    {
+    }
+    place = request_place(*this, key);
+    return admission::admitted;
+}
+
+void request_counts::leave(client_places::key const& client) noexcept
+{
+    shared_->active.fetch_sub(1);
+    own_->active.fetch_sub(1);
+    clients_.leave(client, slot_index());
+}
+
+// How it ended, and whether that was on the way down.
+void request_counts::leave_and_count(client_places::key const& client, bool has_crashed) noexcept
+{
+    auto const now = phase_.load();
+    if (has_crashed)
+        add(now == phase::serving ? crashed : killed);
+    else if (now != phase::serving)
+        add(now == phase::closing ? drained : aborted);
+    leave(client);
+}
+
+std::size_t request_counts::slot_index() const noexcept
+{
+    return static_cast<std::size_t>(own_ - shared_->slots);
+}
+
+server_counters request_counts::snapshot() const noexcept
+{
+    server_counters c;
+    c.accepted = total(accepted);
+    c.active = active();
+    c.peak = shared_->peak;
+    c.rejected = total(rejected);
+    c.refused_at_limit = total(refused_at_limit);
+    c.refused_per_client = total(refused_per_client);
+    c.failed = total(failed);
+    c.timed_out = total(timed_out);
+    c.crashed = total(crashed);
+    c.accept_errors = total(accept_errors);
+    c.bytes_received = total(bytes_received);
+    c.bytes_sent = total(bytes_sent);
+    return c;
+}
+
+std::size_t request_counts::new_slot() noexcept
+{
+    for (std::size_t i = 1; i < most_slots; ++i)
+        if (!std::exchange(is_taken_[i], true))
+        {
+            if (shared_->slots_used <= i)
+                shared_->slots_used = i + 1;
+            return i;
+        }
+    return 0;
+}
+
+void request_counts::use_slot(std::size_t slot) noexcept
+{
+    own_ = &shared_->slots[slot];
+}
+
+std::uint64_t request_counts::free_slot(std::size_t slot) noexcept
+{
+    if (slot == 0)
+        return 0;
+    is_taken_[slot] = false;
+    clients_.forget(slot);
+    auto const lost = shared_->slots[slot].active.exchange(0);
+    shared_->active.fetch_sub(lost);
+    return lost;
+}
+
+request_place::request_place(request_counts& counts, client_key const& client) noexcept
+    : counts_(&counts)
+    , client_(client)
+{
+}
+
+request_place::request_place(request_place&& other) noexcept
+    : counts_(std::exchange(other.counts_, nullptr))
+    , client_(other.client_)
+{
+}
+
+request_place& request_place::operator=(request_place&& other) noexcept
+{
+    std::swap(counts_, other.counts_);
+    std::swap(client_, other.client_);
+    return *this;
+}
+
+request_place::~request_place()
+{
+    if (counts_)
+        counts_->leave_and_count(client_, false);
+}
+
+void request_place::crashed() noexcept
+{
+    if (auto* const counts = std::exchange(counts_, nullptr))
+        counts->leave_and_count(client_, true);
+}
+
+void request_place::forget() noexcept
+{
+    counts_ = nullptr;
+}
+
+} // namespace socketserver

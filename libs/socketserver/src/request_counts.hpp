@@ -1,0 +1,146 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+#ifndef SOCKETSERVER_SRC_REQUEST_COUNTS_HPP
+#define SOCKETSERVER_SRC_REQUEST_COUNTS_HPP
+
+#include "client_places.hpp"
+
+#include <socketserver/counters.hpp>
+#include <socketserver/request_place.hpp>
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace socketserver {
+
+class endpoint;
+
+// What is counted of a server, in memory that its processes share: exact, without a lock, and not
+// lost when one of them is killed.
+//
+// Each process has a slot of its own, so that they do not fight for one cache line.  Slots are given
+// out by the process that made this.
+//
+// Any thread may call any member, slots aside.
+class request_counts
+{
+public:
+    enum counter
+    {
+        accepted,
+        rejected,
+        refused_at_limit,
+        refused_per_client,
+        failed,
+        timed_out,
+        crashed,
+        accept_errors,
+        bytes_received,
+        bytes_sent,
+        drained,
+        aborted,
+        killed,
+        left_in_queue,
+        number_of_counters
+    };
+
+    enum class admission
+    {
+        admitted,
+        at_limit,
+        too_many_of_client
+    };
+
+    // What the end of a request means.
+    enum class phase
+    {
+        serving,
+        closing,
+        aborting
+    };
+
+    request_counts();
+    ~request_counts();
+
+    // Begins a phase of this process, unless a later one has begun.  For signal handlers, too.
+    void enter(phase next) noexcept
+    {
+        auto now = phase_.load();
+        while (now < next && !phase_.compare_exchange_weak(now, next))
+        {
+        }
+    }
+
+    // Begins anew.
+    void serve() noexcept { phase_ = phase::serving; }
+
+    void add(counter c, std::uint64_t n = 1) noexcept
+    {
+        own_->values[c].fetch_add(n, std::memory_order_relaxed);
+    }
+
+    std::uint64_t total(counter c) const noexcept;
+
+    // Requests in progress, in all processes and in this one.
+    std::uint64_t active() const noexcept { return shared_->active.load(); }
+    std::uint64_t own_active() const noexcept { return own_->active.load(); }
+
+    // Call before the processes that share a limit per client are forked.
+    void prepare_limit_per_client() { clients_.prepare(); }
+
+    // Takes a place for a request.
+    admission admit(request_place& place, endpoint const& client,
+        std::optional<std::size_t> const& most, std::optional<std::size_t> const& most_of_client);
+
+    server_counters snapshot() const noexcept;
+
+    // Gives a slot for a process that is about to be forked.  Those that are beyond number share
+    // the first one's.
+    std::size_t new_slot() noexcept;
+
+    // What the process with the slot calls.
+    void use_slot(std::size_t slot) noexcept;
+
+    // The process with the slot has ended.  What it had in progress is over; gives how much that
+    // was.
+    std::uint64_t free_slot(std::size_t slot) noexcept;
+
+private:
+    friend class request_place;
+
+    // Two cache lines, which is what processors fetch at once.
+    struct alignas(128) slot
+    {
+        std::atomic<std::uint64_t> values[number_of_counters];
+        std::atomic<std::uint64_t> active;
+    };
+
+    static constexpr std::size_t most_slots = 4096;
+
+    struct alignas(128) memory
+    {
+        std::atomic<std::uint64_t> active;
+        std::atomic<std::uint64_t> peak;
+        std::atomic<std::size_t> slots_used;
+        slot slots[most_slots];
+    };
+
+    void leave(client_places::key const& client) noexcept;
+    void leave_and_count(client_places::key const& client, bool has_crashed) noexcept;
+    std::size_t slot_index() const noexcept;
+
+    std::atomic<phase> phase_{phase::serving};
+    memory* shared_;
+    slot* own_;
+    std::unique_ptr<bool[]> is_taken_;
+    client_places clients_;
+};
+
+} // namespace socketserver
+
+#endif

@@ -1,0 +1,259 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+// Every strategy over every transport: how many requests at once, and what happens to the next.
+
+#define BOOST_TEST_MODULE matrix_admission
+
+#include "support/client.hpp"
+#include "support/matrix_cells.hpp"
+
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <atomic>
+#include <netinet/in.h>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <vector>
+
+using namespace matrix;
+using socketserver::at_limit;
+namespace data = boost::unit_test::data;
+
+BOOST_TEST_GLOBAL_FIXTURE(first_use);
+
+namespace {
+
+settings two_at_once(at_limit next)
+{
+    settings set;
+    set.max_active = 2;
+    set.when_full = next;
+    return set;
+}
+
+// Where a loop looks at the next request although two are in progress: each of two synchronous
+// workers is in one.
+inline auto const cells_that_look = cells_where(transports, [](strategy_side const& s) {
+    return runs_several(s) && std::string_view(s.text) != "preforking:2";
+});
+
+// The strategies at an N of two that could take a third request to refuse it.
+std::vector<limited> that_look()
+{
+    std::vector<limited> result;
+    for (auto const& l : at_the_limit)
+        if (!std::string_view(l.text).starts_with("synchronous") &&
+            std::string_view(l.text) != "preforking:2")
+            result.push_back(l);
+    return result;
+}
+
+// A connection from an address of this computer's own.
+support::client client_from(char const* address, endpoint const& server)
+{
+    int const fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    endpoint const from(std::string(address) + ":0");
+    if (fd < 0 || ::bind(fd, static_cast<sockaddr const*>(from.data()), sizeof(sockaddr_in)) < 0 ||
+        ::connect(fd, static_cast<sockaddr const*>(server.data()), sizeof(sockaddr_in)) < 0)
+        throw std::runtime_error("no connection from " + from.str());
+    return support::client(fd);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_what_the_server_may_have_waits,
+    cells_where(transports, runs_several), where)
+{
+    served server(where, echo, two_at_once(at_limit::defer));
+    std::vector<client_stream> inside;
+    for (int i = 0; i < 2; ++i)
+    {
+        inside.push_back(server.client());
+        BOOST_TEST(ask(inside.back(), "in") == "in");
+    }
+    BOOST_TEST(server.server().counters().active == 2u);
+    auto outside = server.client();
+    say(outside, "next");
+    BOOST_TEST(is_silent(outside));
+    inside.front().leave();
+    BOOST_TEST(hear(outside) == "next");
+    BOOST_TEST(server.server().counters().peak == 2u);
+    BOOST_TEST(server.seen().refused == 0);
+}
+
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, one_beyond_what_the_server_may_have_is_refused, cells_that_look, where)
+{
+    served server(where, echo, two_at_once(at_limit::refuse));
+    std::vector<client_stream> inside;
+    for (int i = 0; i < 2; ++i)
+    {
+        inside.push_back(server.client());
+        BOOST_TEST(ask(inside.back(), "in") == "in");
+    }
+    auto outside = server.client();
+    BOOST_TEST(hear(outside) == "busy");
+    BOOST_TEST(hear(outside) == the_end);
+    inside.front().leave();
+    BOOST_TEST(eventually([&] { return server.server().counters().active == 1; }));
+    outside = server.client();
+    BOOST_TEST(ask(outside, "next") == "next");
+
+    auto const counters = server.server().counters();
+    BOOST_TEST(counters.accepted == 4u);
+    BOOST_TEST(counters.refused_at_limit == 1u);
+    BOOST_TEST(counters.active == 2u);
+    BOOST_TEST(counters.peak == 2u);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_the_limit_of_the_strategy_is_refused,
+    data::make(transports) * data::make(that_look()), transport, strategy)
+{
+    auto set = of_two_coroutines();
+    set.when_full = at_limit::refuse;
+    served server(cell_of(strategy.text, transport), echo, set);
+    std::vector<client_stream> inside;
+    for (std::size_t i = 0; i < strategy.runs; ++i)
+    {
+        inside.push_back(server.client());
+        BOOST_TEST(ask(inside.back(), "in") == "in");
+    }
+    std::vector<client_stream> queued;
+    for (std::size_t i = 0; i < strategy.queues; ++i)
+    {
+        queued.push_back(server.client());
+        BOOST_REQUIRE(
+            eventually([&] { return server.server().counters().active == strategy.runs + i + 1; }));
+    }
+    auto outside = server.client();
+    BOOST_TEST(hear(outside) == "busy");
+    BOOST_TEST(hear(outside) == the_end);
+    BOOST_TEST(server.server().counters().refused_at_limit == 1u);
+    queued.clear();
+    inside.clear();
+    BOOST_TEST(eventually([&] { return server.server().counters().active == 0; }));
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, a_client_has_no_more_than_it_may,
+    cells_where(std::vector{transports.front()}, runs_several), where)
+{
+    settings set;
+    set.max_active_per_client = 1;
+    served server(where, echo, set);
+    auto first = client_from("127.0.0.1", server.address());
+    first.send("in\n");
+    BOOST_TEST(first.line() == "in");
+    // Whichever worker it comes to.
+    for (int i = 0; i < 4; ++i)
+    {
+        auto const before = server.seen().refused.load();
+        auto second = client_from("127.0.0.1", server.address());
+        BOOST_TEST(second.line() == "busy");
+        BOOST_TEST(server.seen().refused == before + 1);
+    }
+    auto other = client_from("127.0.0.2", server.address());
+    other.send("in\n");
+    BOOST_TEST(other.line() == "in");
+    BOOST_TEST(server.server().counters().refused_per_client == 4u);
+
+    first.end();
+    BOOST_TEST(first.line() == "");
+    BOOST_TEST(eventually([&] { return server.server().counters().active == 1; }));
+    first = client_from("127.0.0.1", server.address());
+    first.send("again\n");
+    BOOST_TEST(first.line() == "again");
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, clients_without_an_address_are_not_limited,
+    cells_where(std::vector{transports.back()}, runs_several), where)
+{
+    settings set;
+    set.max_active_per_client = 1;
+    served server(where, echo, set);
+    std::vector<client_stream> clients;
+    for (int i = 0; i < 2; ++i)
+    {
+        clients.push_back(server.client());
+        BOOST_TEST(ask(clients.back(), "in") == "in");
+    }
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, where_nobody_has_time_the_caller_runs_it,
+    data::make(transports) * data::make({"threading:1", "thread-pool:1", "preforking:1/threading:1",
+                                 "preforking:1/thread-pool:1"}),
+    transport, text)
+{
+    settings set;
+    set.when_full = at_limit::caller_runs;
+    shared<gate> leave;
+    // The first request in each thread of the strategy stays; that of the loop does not.
+    shared<std::atomic<int>> stay{1};
+    served server(
+        cell_of(text, transport),
+        [&](stream& s) {
+            if ((*stay)-- > 0)
+            {
+                say(s, "stays");
+                leave->wait();
+                return;
+            }
+            echo(s);
+        },
+        set);
+    auto first = server.client();
+    BOOST_TEST(hear(first) == "stays");
+    // What a pool has queued waits for the first; what comes then does not.
+    std::vector<client_stream> queued;
+    if (std::string_view(text).find("pool") != std::string_view::npos)
+    {
+        queued.push_back(server.client());
+        BOOST_REQUIRE(eventually([&] { return server.server().counters().active == 2; }));
+    }
+    auto next = server.client();
+    BOOST_TEST(ask(next, "runs") == "runs");
+    leave->open();
+    BOOST_TEST(hear(first) == the_end);
+}
+
+BOOST_DATA_TEST_CASE(says_what_it_cannot_do, data::make({"coroutine", "forking"}), text)
+{
+    settings set;
+    set.when_full = at_limit::caller_runs;
+    observations seen;
+    auto const server = transports.front().make(text, seen, set, some_port(), echo);
+    BOOST_CHECK_EXCEPTION(
+        server->serve_forever(), std::invalid_argument, [](std::invalid_argument const& e) {
+            return std::string(e.what()).find("possible are at_limit::defer") != std::string::npos;
+        });
+}
+
+BOOST_DATA_TEST_CASE(refuses_a_limit_that_would_let_in_nobody,
+    data::make({"synchronous", "coroutine", "preforking"}), text)
+{
+    observations seen;
+    auto const is_said = [](std::invalid_argument const& e) {
+        return std::string(e.what()).find("a limit of it is 0") != std::string::npos;
+    };
+    auto server = transports.front().make(text, seen, {}, some_port(), echo);
+    server->max_active = 0;
+    BOOST_CHECK_EXCEPTION(server->serve_forever(), std::invalid_argument, is_said);
+    server->max_active.reset();
+    server->max_active_per_client = 0;
+    BOOST_CHECK_EXCEPTION(server->serve_forever(), std::invalid_argument, is_said);
+}
+
+BOOST_AUTO_TEST_CASE(refuses_a_strategy_that_would_let_in_nobody)
+{
+    settings set;
+    set.max_coroutines = 0;
+    observations seen;
+    auto const server = transports.front().make("coroutine", seen, set, some_port(), echo);
+    BOOST_CHECK_THROW(server->serve_forever(), std::invalid_argument);
+    BOOST_CHECK_THROW(server->handle_request(), std::invalid_argument);
+}
+
+} // namespace
