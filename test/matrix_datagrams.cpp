@@ -340,7 +340,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_client_that_has_gone_disturbs_nobody, cel
     {
         BOOST_REQUIRE(server.seen().error_seen.wait());
         BOOST_TEST(server.seen().last_error.read() ==
-                   make_error_code(boost::asio::error::connection_refused).message());
+                   make_error_code(boost::asio::error::connection_reset).message());
     }
     for (int i = 0; i < 3; ++i)
     {

@@ -10,6 +10,7 @@
 #include "support/client.hpp"
 #include "support/lasts.hpp"
 
+#include <socketserver/log.hpp>
 #include <socketserver/servers.hpp>
 
 #include <boost/mp11/algorithm.hpp>
@@ -37,7 +38,12 @@ class repeater : public stream_request_handler
     void handle() override
     {
         for (std::string line; std::getline(rfile(), line);)
-            wfile() << line << '\n';
+        {
+            wfile() << line << std::endl;
+            if (line == "get stuck")
+                for (;;)
+                    ::pause();
+        }
     }
 };
 
@@ -49,11 +55,19 @@ public:
     explicit process(std::chrono::milliseconds drain_timeout = 20s)
     {
         int ends[2];
+        int errors[2];
         BOOST_TEST_REQUIRE(::pipe(ends) == 0);
+        BOOST_TEST_REQUIRE(::pipe(errors) == 0);
         pid_ = ::fork();
         if (pid_ == 0)
+        {
+            ::dup2(errors[1], STDERR_FILENO);
+            ::close(errors[1]);
             run(ends[1], drain_timeout);
+        }
         ::close(ends[1]);
+        ::close(errors[1]);
+        errors_ = errors[0];
         unsigned short port = 0;
         BOOST_TEST_REQUIRE(::read(ends[0], &port, sizeof port) == sizeof port);
         ::close(ends[0]);
@@ -67,6 +81,17 @@ public:
             ::kill(pid_, SIGKILL);
             wait();
         }
+        ::close(errors_);
+    }
+
+    // What it has said, once it has ended.
+    std::string errors() const
+    {
+        std::string text;
+        char some[4096];
+        for (ssize_t n; (n = ::read(errors_, some, sizeof some)) > 0;)
+            text.append(some, static_cast<std::size_t>(n));
+        return text;
     }
 
     void signal(int number) const { ::kill(pid_, number); }
@@ -88,6 +113,8 @@ private:
         {
             Server server("127.0.0.1:0", handler<repeater>);
             server.drain_timeout = drain_timeout;
+            server.abort_timeout = 500ms;
+            log_to_stderr(log_severity::fatal);
             auto const port = server.server_address().port();
             // The handlers are in place when the first client is answered.
             if (::write(tell, &port, sizeof port) == sizeof port)
@@ -100,6 +127,7 @@ private:
     }
 
     pid_t pid_;
+    int errors_;
 };
 
 client conversing(endpoint const& server)
@@ -136,6 +164,21 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(a_request_that_does_not_drain_in_time_is_aborted, 
         BOOST_TEST(c.sees_end());
         BOOST_TEST(server.wait() == 0);
     });
+}
+
+using in_one_process = boost::mp11::mp_list<synchronous_tcp_server, threading_tcp_server,
+    thread_pool_tcp_server, coroutine_tcp_server>;
+
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_request_that_never_ends_is_named, Server, in_one_process)
+{
+    process<Server> server(1ms);
+    auto c = conversing(server.address);
+    c.send("get stuck\n");
+    BOOST_TEST(c.line() == "get stuck");
+    server.signal(SIGTERM);
+    BOOST_TEST(server.wait() == EXIT_FAILURE);
+    auto const errors = server.errors();
+    BOOST_TEST(errors.find("fatal: the request of 127.0.0.1:") != errors.npos, errors);
 }
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_second_signal_aborts, Server, all)

@@ -471,6 +471,7 @@ private:
     void check_limits(char const* operation);
     bool is_full() const noexcept;
     void report_closing() noexcept;
+    void say_waiting() noexcept;
     void loop_ended() noexcept;
     bool wait_turn(loop_wait& wait, bool listening, clock::time_point until);
     bool may_take(clock::time_point& until);

@@ -12,8 +12,10 @@
 
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <poll.h>
 #include <string>
+#include <sys/ioctl.h>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -44,10 +46,12 @@ struct with_jobs : job_server, nothing_left
         auto const end = clk::now() + patience;
         while (!condition() && clk::now() < end)
         {
-            auto const left = std::min(scheduler.next_timer(), end) - clk::now();
+            auto const now = clk::now();
+            // The earliest time that can be said, if there is something to run.
+            auto const left = std::clamp(scheduler.next_timer(), now, end) - now;
             auto const ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
             pollfd fd{scheduler.descriptor(), POLLIN, 0};
-            ::poll(&fd, 1, static_cast<int>(std::max<long>(ms, 0)));
+            ::poll(&fd, 1, static_cast<int>(ms));
             scheduler.run();
         }
         return condition();
@@ -114,6 +118,27 @@ BOOST_FIXTURE_TEST_CASE(others_run_while_one_waits, with_jobs)
     BOOST_TEST(scheduler.size() == 3);
     BOOST_TEST(run_until([&] { return scheduler.size() == 0; }));
     BOOST_TEST(order.size() == 6);
+}
+
+BOOST_FIXTURE_TEST_CASE(others_run_while_one_reads_what_has_come_already, with_jobs)
+{
+    client_stream s(echoes.address());
+    int const lines = 1000;
+    for (int i = 0; i < lines; ++i)
+        s.send_all("x\n");
+    auto const has_all = [&] {
+        int n = 0;
+        return ::ioctl(s.native_handle(), FIONREAD, &n) == 0 && n == 2 * lines;
+    };
+    BOOST_REQUIRE(eventually(has_all));
+    int heard = 0;
+    start([&] {
+        for (std::string line; heard < lines && s.read_line(line); ++heard)
+            ;
+    });
+    BOOST_TEST(heard < lines);
+    BOOST_TEST(run_until([&] { return scheduler.size() == 0; }));
+    BOOST_TEST(heard == lines);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_limit_is_the_next_timer, with_jobs)

@@ -5,7 +5,9 @@
 #ifndef SOCKETSERVER_TEST_SUPPORT_DESCRIPTORS_HPP
 #define SOCKETSERVER_TEST_SUPPORT_DESCRIPTORS_HPP
 
+#include <socketserver/ready.hpp>
 #include <socketserver/stream.hpp>
+#include <socketserver/stream_server.hpp>
 
 #include <boost/asio/steady_timer.hpp>
 #include <boost/test/unit_test.hpp>
@@ -42,6 +44,8 @@ public:
     {
         // What a process keeps once it was needed.
         boost::asio::steady_timer const timer(socketserver::stream().get_executor());
+        socketserver::ready<socketserver::tcp_server> const server(
+            socketserver::defer_activation, "127.0.0.1:0", [](socketserver::stream&) {});
         before_ = open_descriptors();
     }
 

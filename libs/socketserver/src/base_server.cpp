@@ -13,6 +13,7 @@
 #include <socketserver/time_after.hpp>
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <stdexcept>
 #include <string>
@@ -211,7 +212,10 @@ void base_server::server_close()
         }
     }
     if (waits_on_close())
+    {
+        say_waiting();
         wait_for_requests(until, true);
+    }
 }
 
 void base_server::end_requests()
@@ -241,6 +245,19 @@ bool base_server::wait_for_requests(clock::time_point until, bool abortable)
 {
     return state_->requests.wait_for_none(
         until, [this, abortable] { return abortable && state_->abort_requested.load(); });
+}
+
+// A server that is told to stop and does not is to say why.
+void base_server::say_waiting() noexcept
+{
+    auto const n = state_->counts.active();
+    if (n == 0 || state_->worker_stop || state_->waiting_said.exchange(true))
+        return;
+    auto const limit = std::chrono::duration<double>(drain_timeout).count();
+    char text[80];
+    std::snprintf(text, sizeof text, "waits up to %g s for %llu requests", limit,
+        static_cast<unsigned long long>(n));
+    say(log_severity::info, text);
 }
 
 void base_server::report_closing() noexcept

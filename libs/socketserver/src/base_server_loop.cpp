@@ -37,6 +37,7 @@ public:
         server.check_limits(operation);
         if (!state_.stop().is_set())
             state_.counts.serve();
+        state_.waiting_said = false;
         state_.served = state_.looping = true;
         state_.loop_thread = std::this_thread::get_id();
         state_.process = ::getpid();
@@ -97,6 +98,8 @@ void base_server::require_unserved(char const* operation) const
 
 void base_server::loop_ended() noexcept
 {
+    if (state_->closed)
+        say_waiting();
     std::lock_guard const lock(state_->mutex);
     if (!state_->looping)
         return;

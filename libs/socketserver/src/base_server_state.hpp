@@ -82,6 +82,7 @@ struct base_server::state
     std::atomic<bool> counters_asked_for{false};
 
     // For the report.
+    std::atomic<bool> waiting_said{false};
     std::optional<clock::time_point> loop_end;
     clock::duration closing_took{0};
 

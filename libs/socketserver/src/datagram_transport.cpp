@@ -155,6 +155,10 @@ void datagram_transport::answer(std::string_view message, error_code& ec)
     // A Unix socket without a name has no address but the family.
     if (sender.size > sizeof(sa_family_t))
         send_to(sender, true, message, ec);
+    // The Unix socket of a client that has gone, or its file: like any other peer that went away.
+    using namespace boost::system::errc;
+    if (ec == connection_refused || ec == no_such_file_or_directory)
+        ec = boost::asio::error::connection_reset;
 }
 
 void datagram_transport::send_to(endpoint const& to, std::string_view message, error_code& ec)

@@ -4,17 +4,23 @@
 
 #include "process_signals.hpp"
 
+#include "current_request.hpp"
 #include "strategy/sanitizers.hpp"
 #include "thread_signals.hpp"
 
+#include <socketserver/active_request.hpp>
 #include <socketserver/base_server.hpp>
+#include <socketserver/endpoint.hpp>
 
 #include <algorithm>
+#include <arpa/inet.h>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <cstdio>
 #include <cstdlib>
+#include <netinet/in.h>
 #include <stdexcept>
-#include <string_view>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -117,11 +123,41 @@ void abort_and_go(base_server& server) noexcept
     set_timer(with_grace(server.abort_timeout));
 }
 
-[[noreturn]] void give_up() noexcept
+// The address of a client, by what a signal handler may call.
+void print(endpoint const& client, char* text, std::size_t size) noexcept
 {
-    std::string_view const text =
-        "socketserver: a request does not end though it was aborted; the process ends\n";
-    [[maybe_unused]] auto const n = ::write(STDERR_FILENO, text.data(), text.size());
+    auto const* const address = static_cast<sockaddr const*>(client.data());
+    char host[INET6_ADDRSTRLEN] = "";
+    if (client.family() == address_family::ipv4)
+    {
+        auto const* const in = reinterpret_cast<sockaddr_in const*>(address);
+        ::inet_ntop(AF_INET, &in->sin_addr, host, sizeof host);
+        ::snprintf(text, size, "%s:%u", host, unsigned{ntohs(in->sin_port)});
+    }
+    else if (client.family() == address_family::ipv6)
+    {
+        auto const* const in = reinterpret_cast<sockaddr_in6 const*>(address);
+        ::inet_ntop(AF_INET6, &in->sin6_addr, host, sizeof host);
+        ::snprintf(text, size, "[%s]:%u", host, unsigned{ntohs(in->sin6_port)});
+    }
+    else
+        ::snprintf(text, size, "a Unix client");
+}
+
+// The thread that is here never comes to say it by itself.
+[[noreturn]] void give_up(active_request const& of_loop) noexcept
+{
+    auto const& stuck = current_request ? *current_request : of_loop;
+    char client[80];
+    print(stuck.client(), client, sizeof client);
+    auto const age = std::chrono::duration_cast<std::chrono::seconds>(
+        active_request::clock::now() - stuck.since());
+    char line[256];
+    int const size = ::snprintf(line, sizeof line,
+        "fatal: the request of %s, which began %lld s ago, does not end though it was aborted; "
+        "the process ends\n",
+        client, static_cast<long long>(age.count()));
+    [[maybe_unused]] auto const n = ::write(STDERR_FILENO, line, static_cast<std::size_t>(size));
     ::_exit(EXIT_FAILURE);
 }
 
@@ -134,7 +170,7 @@ struct process_signals::actions
     {
         int const before = errno;
         if (info->si_code == SI_TIMER)
-            give_up();
+            give_up(server_of_process.load()->loop_request());
         auto& server = *server_of_process.load();
         server.loop_request().abort();
         set_timer(with_grace(server.abort_timeout));
@@ -160,7 +196,7 @@ struct process_signals::actions
             abort_and_go(server);
         }
         else if (info->si_code == SI_TIMER)
-            give_up();
+            give_up(server.loop_request());
         errno = before;
     }
 
@@ -184,7 +220,7 @@ struct process_signals::actions
             break;
         case step::aborting:
             if (info->si_code == SI_TIMER)
-                give_up();
+                give_up(server.loop_request());
         }
         errno = before;
     }

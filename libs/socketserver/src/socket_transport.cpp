@@ -304,6 +304,8 @@ std::size_t socket_transport::try_send(const_buffers buffers, error_code& ec)
         set_errno(ec);
     if (n > 0)
         count_sent(static_cast<std::size_t>(n));
+    if (auto* const in = core::current())
+        in->note_moved();
     users_.fetch_sub(1);
     return n < 0 ? 0 : static_cast<std::size_t>(n);
 }

@@ -177,6 +177,7 @@ std::ostream& stream::wfile()
 bool stream::read_line(std::string& line, std::size_t limit)
 {
     auto& reads = stream_files::of(open_or_throw(bytes_)).reads;
+    stream_io::let_others_run();
     auto const check = [&line, limit](bool may_end_in_cr) {
         auto const most = may_end_in_cr && line.ends_with('\r') ? line.size() - 1 : line.size();
         if (most > limit)

@@ -5,6 +5,7 @@
 #include "stream_io.hpp"
 
 #include "current_request.hpp"
+#include "strategy/coroutine_core.hpp"
 #include "stream_files.hpp"
 
 #include <boost/system/system_error.hpp>
@@ -43,6 +44,13 @@ private:
     std::unique_lock<std::mutex>& lock_;
 };
 
+// What was received ahead costs no wait, and a handler that never waits would keep its loop.
+void stream_io::let_others_run() noexcept
+{
+    if (auto* const in = coroutine_scheduler::core::current())
+        in->has_moved();
+}
+
 std::size_t stream_io::receive(transport& bytes, transport::mutable_buffers buffers, error_code& ec)
 {
     ec = {};
@@ -50,6 +58,7 @@ std::size_t stream_io::receive(transport& bytes, transport::mutable_buffers buff
         return 0;
     if (auto* const files = bytes.files_.load(); files && files->reads.ahead() != 0)
     {
+        let_others_run();
         if (bytes.interrupted())
         {
             ec = boost::asio::error::operation_aborted;

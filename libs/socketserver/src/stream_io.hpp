@@ -65,6 +65,9 @@ public:
     // Takes leave as shutdown_request() does.
     static void linger(stream& s) noexcept;
 
+    // Called by what may be done over and over without a wait.
+    static void let_others_run() noexcept;
+
 private:
     class waiting_write;
 

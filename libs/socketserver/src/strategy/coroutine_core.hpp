@@ -138,6 +138,9 @@ public:
     // peer sends faster than it reads, lets the others run now and then all the same.
     void has_moved() noexcept;
 
+    // The same, of an operation that must not let others run.
+    void note_moved() noexcept { ++running_->moved; }
+
     // From now on others may notify; throws system_error where there is no descriptor for it.
     void allow_notifications();
 
