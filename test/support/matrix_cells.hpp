@@ -11,6 +11,7 @@
 #include <socketserver/connect.hpp>
 #include <socketserver/stream_server.hpp>
 
+#include <boost/asio/steady_timer.hpp>
 #include <boost/system/system_error.hpp>
 #include <boost/test/unit_test.hpp>
 
@@ -182,7 +183,11 @@ inline void echo(stream& s)
 /** Makes the descriptors that a process makes once and keeps. */
 struct first_use
 {
-    first_use() { socketserver::ready<socketserver::tcp_server> const server("127.0.0.1:0", echo); }
+    first_use()
+    {
+        socketserver::ready<socketserver::tcp_server> const server("127.0.0.1:0", echo);
+        boost::asio::steady_timer const timer(stream().get_executor());
+    }
 };
 
 } // namespace matrix

@@ -106,7 +106,9 @@ void base_server::loop_ended() noexcept
     state_->looping = false;
     ++state_->loops_ended;
     state_->loop_end = clock::now();
-    state_->counts.enter(request_counts::phase::closing);
+    // One that has handled a request only pauses.
+    if (state_->closed || state_->stop().is_set())
+        state_->counts.enter(request_counts::phase::closing);
     state_->stop().clear();
     if (state_->closed && !state_->listener_closed)
     {
