@@ -23,8 +23,9 @@ BOOST_AUTO_TEST_CASE(is_synchronous_by_default)
 BOOST_DATA_TEST_CASE(prints_what_it_parses,
     data::make({"synchronous", "threading", "threading:1000000", "thread-pool", "thread-pool:16",
         "forking", "forking:1", "fork-server", "fork-server:3", "coroutine", "coroutine:1",
-        "preforking", "preforking:4", "preforking/threading", "preforking:4/thread-pool:2",
-        "preforking:2/forking", "preforking:3/coroutine"}),
+        "coroutine:8", "preforking", "preforking:4", "preforking/threading",
+        "preforking:4/thread-pool:2", "preforking:2/forking", "preforking:3/coroutine",
+        "preforking:2/coroutine:4"}),
     text)
 {
     BOOST_TEST(strategy(text).str() == text);
@@ -58,9 +59,9 @@ BOOST_AUTO_TEST_CASE(preforking_alone_is_synchronous_within)
 BOOST_DATA_TEST_CASE(refuses_what_is_none_and_says_what_is_possible,
     data::make({"", "thread", "Threading", " threading", "threading ", "threading:", "threading:0",
         "threading:-1", "threading:+1", "threading:1x", "threading:1000001",
-        "threading:99999999999999999999", "threading:1:2", "synchronous:2", "coroutine:2",
+        "threading:99999999999999999999", "threading:1:2", "synchronous:2", "coroutine:0",
         "preforking/", "preforking:0", "preforking/preforking", "preforking/fork-server",
-        "preforking:2/coroutine:4", "threading/preforking", "/", ":", "threading/"}),
+        "preforking:2/coroutine:", "threading/preforking", "/", ":", "threading/"}),
     text)
 {
     BOOST_CHECK_EXCEPTION(

@@ -103,8 +103,6 @@ std::string const aborted = make_error_code(error::operation_aborted).message();
 
 BOOST_TEST_GLOBAL_FIXTURE(first_await);
 
-// ---------------------------------------------------------------- outside of any request
-
 BOOST_AUTO_TEST_CASE(sleeping_takes_its_time)
 {
     support::check_lasts(100ms, [] { this_request::sleep_for(100ms); });
@@ -129,8 +127,6 @@ BOOST_AUTO_TEST_CASE(a_blocking_function_is_simply_called)
     BOOST_TEST(*this_request::blocking([] { return std::make_unique<int>(3); }) == 3);
     BOOST_TEST(what_of([] { this_request::blocking([] { throw 42; }); }) == "42");
 }
-
-// ---------------------------------------------------------------- what an operation gives
 
 BOOST_AUTO_TEST_CASE(an_error_code_is_no_result)
 {
@@ -229,8 +225,6 @@ BOOST_FIXTURE_TEST_CASE(a_forked_process_awaits_with_a_thread_of_its_own, nothin
     BOOST_TEST(child.wait() == 0, child.errors());
     await_timer(this_request::get_executor());
 }
-
-// ---------------------------------------------------------------- in coroutines
 
 BOOST_FIXTURE_TEST_CASE(many_sleep_at_once, nothing_left)
 {
@@ -349,13 +343,14 @@ BOOST_FIXTURE_TEST_CASE(an_abort_waits_for_a_blocking_function, nothing_left)
     auto client = server.client();
     BOOST_TEST(begun.wait());
     server.server().request_abort();
-    std::thread ends([&] { server.end(); });
+    std::thread ends([&] { server.server().end_requests(); });
     // The stream is ended at once, and the request when it can.
     BOOST_TEST(hear(client) == the_end);
     BOOST_TEST(!ended);
     go_on.open();
     ends.join();
     BOOST_TEST(ended);
+    server.end();
     BOOST_TEST(server.seen().last_error.read() == aborted);
 }
 

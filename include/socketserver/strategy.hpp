@@ -25,7 +25,7 @@ namespace socketserver {
     | `thread-pool[:N]` | threads (4 a core, at least 8), with a queue as long |
     | `forking[:N]` | most child processes (40) |
     | `fork-server[:N]` | the same, forked by a process that is made when the server is |
-    | `coroutine` | - (one thread, for now) |
+    | `coroutine[:N]` | threads that run coroutines (1) |
     | `preforking[:N]` | worker processes (one a core) |
 
     For example `thread-pool:16` or `preforking:4/coroutine`.

@@ -81,9 +81,10 @@ void await_closed(endpoint const& server)
     }
 }
 
-auto const strategies = data::make(std::vector<std::string>{"synchronous", "threading:8",
-    "thread-pool:8", "forking:8", "coroutine", "preforking:2", "preforking:2/threading",
-    "preforking:2/thread-pool:2", "preforking:2/forking", "preforking:2/coroutine"});
+auto const strategies =
+    data::make(std::vector<std::string>{"synchronous", "threading:8", "thread-pool:8", "forking:8",
+        "coroutine", "coroutine:2", "preforking:2", "preforking:2/threading",
+        "preforking:2/thread-pool:2", "preforking:2/forking", "preforking:2/coroutine"});
 
 // A loop that is occupied with a request gives its listener back after that.
 bool runs_in_the_loop(std::string const& strategy)
@@ -120,7 +121,7 @@ std::vector<bad_input> const bad_inputs{
     {{"echo", "--bind", "192.0.2.1:0"}, 1, "192.0.2.1:0"},
     {{"echo", "--strategy", "fibers"}, 2, "fibers"},
     {{"echo", "--strategy", "threading:0"}, 2, "threading:0"},
-    {{"echo", "--strategy", "coroutine:2"}, 2, "coroutine:2"},
+    {{"echo", "--strategy", "coroutine:0"}, 2, "coroutine:0"},
     {{"echo", "--strategy", "threading/forking"}, 2, "threading/forking"},
     {{"echo", "--log", "loud"}, 2, "loud"},
     {{"echo", "--timeout", "soon"}, 2, "soon"},

@@ -8,7 +8,6 @@
 
 #include "support/matrix_cells.hpp"
 #include "support/matrix_jobs.hpp"
-#include "support/matrix_threads.hpp"
 
 #include <boost/test/unit_test.hpp>
 
@@ -16,14 +15,12 @@
 #include <poll.h>
 #include <string>
 #include <sys/ioctl.h>
-#include <system_error>
 #include <thread>
 #include <unistd.h>
 #include <vector>
 
 using namespace matrix;
 using socketserver::coroutine_scheduler;
-using socketserver::coroutine_thread;
 using clk = std::chrono::steady_clock;
 
 BOOST_TEST_GLOBAL_FIXTURE(first_use);
@@ -157,6 +154,47 @@ BOOST_FIXTURE_TEST_CASE(a_limit_is_the_next_timer, with_jobs)
     BOOST_CHECK(scheduler.next_timer() == clk::time_point::max());
 }
 
+BOOST_FIXTURE_TEST_CASE(a_limit_that_is_not_reached_stays_in_the_timers, with_jobs)
+{
+    std::vector<clk::time_point> timers;
+    start([&] {
+        client_stream s(echoes.address());
+        for (auto const limit : {10s, 10s, 15s, 2s, 2s, 18s})
+        {
+            s.timeout(limit);
+            BOOST_TEST(ask(s, "hello") == "hello");
+            timers.push_back(scheduler.next_timer());
+        }
+    });
+    BOOST_TEST(run_until([&] { return scheduler.size() == 0; }));
+    BOOST_REQUIRE(timers.size() == 6);
+    BOOST_CHECK(timers[1] == timers[0]);
+    BOOST_CHECK(timers[2] == timers[0]);
+    BOOST_CHECK(timers[3] < timers[0] - 5s);
+    BOOST_CHECK(timers[4] == timers[3]);
+    BOOST_CHECK(timers[5] == timers[3]);
+    BOOST_CHECK(scheduler.next_timer() == clk::time_point::max());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_limit_after_a_shorter_one_ends_no_wait_too_early, with_jobs)
+{
+    boost::system::error_code ec;
+    auto took = clk::duration::zero();
+    start([&] {
+        client_stream s(echoes.address());
+        s.timeout(20ms);
+        ask(s, "hello");
+        s.timeout(100ms);
+        auto const before = clk::now();
+        char byte;
+        s.read_some(boost::asio::buffer(&byte, 1), ec);
+        took = clk::now() - before;
+    });
+    BOOST_TEST(run_until([&] { return scheduler.size() == 0; }));
+    BOOST_CHECK(ec == boost::asio::error::timed_out);
+    BOOST_CHECK(took >= 100ms);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_stream_of_another_thread_cannot_be_waited_for, with_jobs)
 {
     client_stream s(echoes.address());
@@ -194,84 +232,5 @@ BOOST_FIXTURE_TEST_CASE(a_forked_process_begins_without_coroutines, with_jobs)
     // The parent's are not disturbed.
     s.send_all("hello\n");
     BOOST_TEST(run_until([&] { return scheduler.size() == 0; }));
-    BOOST_TEST(line == "hello");
-}
-
-BOOST_FIXTURE_TEST_CASE(the_thread_is_started_by_the_first_request, with_jobs)
-{
-    auto const before = threads_of();
-    {
-        coroutine_thread thread;
-        BOOST_TEST(threads_of() == before);
-        BOOST_TEST(thread.size() == 0);
-        gate ended;
-        std::atomic<pid_t> in{0};
-        std::atomic<bool> inside{false};
-        thread.start(make_job([&] {
-            in = ::gettid();
-            inside = thread.inside();
-            client_stream s(echoes.address());
-            ask(s, "hello");
-            ended.open();
-        }));
-        BOOST_TEST(ended.wait());
-        BOOST_TEST(in != ::gettid());
-        BOOST_TEST(inside);
-        BOOST_TEST(!thread.inside());
-        BOOST_TEST(eventually([&] { return thread.size() == 0; }));
-    }
-}
-
-BOOST_FIXTURE_TEST_CASE(the_thread_runs_what_it_has_before_it_ends, with_jobs)
-{
-    std::atomic<int> ended{0};
-    {
-        coroutine_thread thread;
-        for (int i = 0; i < 20; ++i)
-            thread.start(make_job([&] {
-                client_stream s(echoes.address());
-                ask(s, "hello");
-                ++ended;
-            }));
-    }
-    BOOST_TEST(ended == 20);
-}
-
-BOOST_FIXTURE_TEST_CASE(a_request_stays_with_the_caller_where_no_thread_can_be_started, with_jobs)
-{
-    coroutine_thread thread;
-    auto job = make_job([] {});
-    {
-        no_more_threads const none;
-        BOOST_CHECK_THROW(thread.start(std::move(job)), std::system_error);
-    }
-    BOOST_REQUIRE(job != nullptr);
-    BOOST_TEST(thread.size() == 0);
-    thread.start(std::move(job));
-    BOOST_TEST(eventually([&] { return thread.size() == 0; }));
-}
-
-BOOST_FIXTURE_TEST_CASE(a_forked_process_begins_without_the_thread, with_jobs)
-{
-    // Outlives the thread, which has it in its set.
-    client_stream s(echoes.address());
-    coroutine_thread thread;
-    gate begun;
-    gate ended;
-    std::string line;
-    thread.start(make_job([&] {
-        begun.open();
-        line = hear(s);
-        ended.open();
-    }));
-    BOOST_TEST(begun.wait());
-    process child([&] {
-        thread.after_fork();
-        if (thread.size() != 0)
-            throw std::runtime_error("it takes the parent's for its own");
-    });
-    BOOST_TEST(child.wait() == 0, child.errors());
-    s.send_all("hello\n");
-    BOOST_TEST(ended.wait());
     BOOST_TEST(line == "hello");
 }

@@ -106,11 +106,13 @@ inline std::vector<strategy_side> const strategies = {
     {"forking", 4, false},
     {"fork-server", 4, false},
     {"coroutine", 4, true},
+    {"coroutine:2", 4, true},
     {"preforking:2", 2, false},
     {"preforking:2/threading", 4, false},
     {"preforking:2/thread-pool:4", 4, false},
     {"preforking:2/forking", 4, false},
     {"preforking:2/coroutine", 4, false},
+    {"preforking:2/coroutine:2", 4, false},
 };
 
 /** Where both meet. */

@@ -141,8 +141,8 @@ int echo(arguments const& given)
         "free one); unix:/run/echo.sock or unix:@name");
     add("datagrams", po::bool_switch(&datagrams), "serve datagrams and not connections");
     add("strategy", po::value(&strategy)->value_name("TEXT")->default_value("threading"),
-        "synchronous, threading[:N], thread-pool[:N], forking[:N], coroutine, or preforking[:N], "
-        "alone or before one of these as in preforking:4/coroutine");
+        "synchronous, threading[:N], thread-pool[:N], forking[:N], coroutine[:N], or "
+        "preforking[:N], alone or before one of these as in preforking:4/coroutine");
     add("timeout", po::value<double>()->value_name("SECONDS")->default_value(0),
         "end a connection on which no byte has moved for so long; 0 for never");
     add("drain-timeout", po::value<double>()->value_name("SECONDS")->default_value(30),

@@ -15,7 +15,7 @@
 
 namespace socketserver {
 
-class worker_threads;
+class coroutine_services;
 
 /** Runs requests as stackful coroutines of one thread: what @ref coroutine_mixin hands its work to.
 
@@ -31,10 +31,10 @@ class SOCKETSERVER_DECL coroutine_scheduler final : public event_source
 public:
     /** A scheduler without requests.
 
-        @param for_blocking_calls The threads of @ref this_request::blocking, which must outlive
-        the requests; with none, a blocking call blocks them all.
+        @param services What it shares with others; it must outlive the scheduler. With none, a
+        blocking call blocks all requests, and nobody watches them.
     */
-    explicit coroutine_scheduler(worker_threads* for_blocking_calls = nullptr);
+    explicit coroutine_scheduler(coroutine_services* services = nullptr);
     ~coroutine_scheduler() override;
 
     /** Start a request; returns when it first waits or has ended.
@@ -66,47 +66,6 @@ public:
 
 private:
     std::unique_ptr<core> core_;
-};
-
-/** A thread that runs requests as coroutines, for a program that has a loop of its own.
-
-    The thread is started by the first request.
-
-    @par Thread safety
-    Used by one thread, but for @ref size.
-*/
-class SOCKETSERVER_DECL coroutine_thread
-{
-public:
-    /** A thread that is not started yet.
-
-        @param for_blocking_calls As in @ref coroutine_scheduler.
-    */
-    explicit coroutine_thread(worker_threads* for_blocking_calls = nullptr);
-
-    /** End the thread, which has nothing to run any more. */
-    ~coroutine_thread();
-
-    /** Run a request in the thread.
-
-        @param request The request.
-        @throws std::system_error The thread cannot be started; the request is left with the caller.
-    */
-    void start(std::unique_ptr<active_request>&& request);
-
-    /** Return how many requests have not ended. */
-    std::size_t size() const noexcept;
-
-    /** Return whether the caller runs in a coroutine of this thread. */
-    bool inside() const noexcept;
-
-    /** Begin anew, without thread or requests, in a process that was just forked. */
-    void after_fork();
-
-private:
-    struct state;
-    worker_threads* for_blocking_calls_;
-    std::unique_ptr<state> state_;
 };
 
 } // namespace socketserver

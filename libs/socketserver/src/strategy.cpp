@@ -27,7 +27,7 @@ constexpr std::pair<std::string_view, strategy::dispatch> names[] = {
     throw std::invalid_argument(
         "strategy \"" + std::string(text) + "\": " + std::string(why) +
         "; possible are synchronous, threading[:N], thread-pool[:N], forking[:N], "
-        "fork-server[:N], coroutine, and preforking[:N] alone or before one of these but "
+        "fork-server[:N], coroutine[:N], and preforking[:N] alone or before one of these but "
         "fork-server, as in preforking:4/coroutine");
 }
 
@@ -72,9 +72,6 @@ strategy::strategy(std::string_view text)
             continue;
         if (number && dispatch == strategy::dispatch::synchronous)
             refuse(text, "synchronous takes no number");
-        if (number.value_or(1) > 1 && dispatch == strategy::dispatch::coroutine)
-            refuse(text, "coroutines run in one thread so far (for several cores, take "
-                         "preforking/coroutine)");
         if (preforks_ && dispatch == strategy::dispatch::fork_server)
             refuse(text, "a worker has no threads, and forks its children itself");
         dispatching_ = dispatch;

@@ -9,7 +9,7 @@
 #include "waiter.hpp"
 
 #include <socketserver/active_request.hpp>
-#include <socketserver/strategy/worker_threads.hpp>
+#include <socketserver/strategy/coroutine_services.hpp>
 #include <socketserver/time_after.hpp>
 
 #include <exception>
@@ -100,8 +100,8 @@ void sleep_for(std::chrono::nanoseconds duration)
 void call_blocking(std::function<void()> const& f)
 {
     auto* const core = coroutine_scheduler::core::current();
-    auto* const threads = core ? core->for_blocking_calls() : nullptr;
-    if (!threads || !current_request)
+    auto* const services = core ? core->services() : nullptr;
+    if (!services || !current_request)
     {
         throw_if_aborted("blocking");
         if (current_request)
@@ -115,7 +115,8 @@ void call_blocking(std::function<void()> const& f)
         if (w.interrupted())
             w.wait(waiter::clock::time_point::max());
         throw_if_aborted("blocking");
-        threads->run(std::make_unique<blocking_call>(*current_request, f, w, thrown), most_threads);
+        services->for_blocking_calls.run(
+            std::make_unique<blocking_call>(*current_request, f, w, thrown), most_threads);
         w.wait_for_all();
         if (thrown)
             std::rethrow_exception(thrown);

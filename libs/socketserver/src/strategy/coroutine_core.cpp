@@ -13,6 +13,7 @@
 #include <boost/context/stack_context.hpp>
 #include <boost/system/system_error.hpp>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <cxxabi.h>
@@ -50,13 +51,19 @@ exception_state exception_state::exchange(exception_state next) noexcept
     return before;
 }
 
-coroutine_scheduler::core::core(worker_threads* for_blocking_calls)
-    : for_blocking_calls_(for_blocking_calls)
+coroutine_scheduler::core::core(coroutine_services* services)
+    : services_(services)
+    , watchdog_(services ? &services->watched_by() : nullptr)
+    , stacks_(services ? &services->guards : nullptr)
 {
+    if (watchdog_)
+        watchdog_->add(run_);
 }
 
 coroutine_scheduler::core::~core()
 {
+    if (watchdog_)
+        watchdog_->remove(run_);
     // A stream may outlive those that waited for it.
     for (auto const& s : slots_)
         if (s.target)
@@ -81,7 +88,7 @@ void coroutine_scheduler::core::start(std::unique_ptr<active_request>&& request,
     if (set_ < 0 && (set_ = ::epoll_create1(EPOLL_CLOEXEC)) < 0)
         throw boost::system::system_error(errno, boost::system::system_category(), "epoll_create1");
 
-    auto const stack = stacks_.take();
+    auto const stack = stacks_.take(services_ ? services_->stack_size.load() : 256 * 1024);
     // The coroutine lies at the top; what is below is for its calls.
     auto top = reinterpret_cast<std::uintptr_t>(stack.top()) - sizeof(coroutine);
     top -= top % 64;
@@ -104,6 +111,7 @@ void coroutine_scheduler::core::start(std::unique_ptr<active_request>&& request,
             c->request->run();
             // First the number: whoever hears that the request has ended finds room.
             --size_;
+            run_.ends();
             c->request.reset();
             c->ended = true;
             // The last switch is one like all others, from which nobody comes back: the frames
@@ -123,19 +131,24 @@ void coroutine_scheduler::core::resume(coroutine& c) noexcept
     auto* const outer_core = std::exchange(current_core, this);
     auto* const outer_request = std::exchange(current_request, c.current);
     auto const outer_exceptions = exception_state::exchange(c.exceptions);
+    auto* const outer_run = run_.now();
     loop_sanitizer_ = sanitizers::this_fiber();
+    run_.of(c.request.get(), watchdog_);
 
     void* fake = nullptr;
     sanitizers::before_switch(&fake, c.stack.bottom, c.stack.size, c.sanitizer);
     c.context = std::move(c.context).resume();
     sanitizers::after_switch(fake, nullptr, nullptr);
 
+    run_.of(outer_run, nullptr);
     c.exceptions = exception_state::exchange(outer_exceptions);
     c.current = std::exchange(current_request, outer_request);
     current_core = outer_core;
     running_ = outer_running;
     if (c.ended)
     {
+        if (c.in_timers.is_linked())
+            timers_.erase(timers_.iterator_to(c));
         sanitizers::unmake_fiber(c.sanitizer);
         // Not destroyed: its context would be unwound.  Nothing else in it is left to release.
         stacks_.give_back(c.stack);
@@ -147,11 +160,10 @@ void coroutine_scheduler::core::suspend(clock::time_point until) noexcept
     auto& c = *running_;
     c.timed_out = false;
     c.moved = 0;
-    if (until != clock::time_point::max())
-    {
-        c.until = until;
-        timers_.insert(c);
-    }
+    c.waits = true;
+    c.until = until;
+    if (until < c.in_timers_at)
+        set_timer(c);
     void* fake = nullptr;
     sanitizers::before_switch(&fake, loop_stack_, loop_stack_size_, loop_sanitizer_);
     loop_ = std::move(loop_).resume();
@@ -162,14 +174,34 @@ void coroutine_scheduler::core::make_runnable(coroutine& c) noexcept
 {
     if (c.in_runnable.is_linked())
         return;
-    if (c.in_timers.is_linked())
-        timers_.erase(timers_.iterator_to(c));
+    c.waits = false;
     runnable_.push_back(c);
 }
 
 void coroutine_scheduler::core::run()
 {
-    take_events();
+    take_events(0);
+    run_runnable();
+}
+
+void coroutine_scheduler::core::wait_and_run()
+{
+    using namespace std::chrono;
+    auto const until = next_timer();
+    int milliseconds = -1;
+    if (until != clock::time_point::max())
+    {
+        // Rounded up: a wait that ends early would be a turn for nothing.
+        auto const now = clock::now();
+        auto const left = until > now ? ceil<std::chrono::milliseconds>(until - now).count() : 0;
+        milliseconds = static_cast<int>(std::min<long>(left, 1'000'000'000));
+    }
+    take_events(milliseconds);
+    run_runnable();
+}
+
+void coroutine_scheduler::core::run_runnable()
+{
     take_timers();
     // Those that become runnable meanwhile wait for the next turn: a coroutine that never waits
     // for long must not keep the loop from its other duties.

@@ -6,6 +6,7 @@
 #define SOCKETSERVER_SRC_STRATEGY_COROUTINE_CORE_HPP
 
 #include "coroutine_stacks.hpp"
+#include "coroutine_watchdog.hpp"
 
 #include <socketserver/strategy/coroutine_scheduler.hpp>
 
@@ -22,7 +23,6 @@
 namespace socketserver {
 
 class active_request;
-class worker_threads;
 
 // What the C++ runtime keeps for each thread while exceptions are caught or thrown
 // (abi::__cxa_get_globals).  A coroutine that waits inside a catch block has to take it along, or
@@ -52,13 +52,19 @@ struct coroutine
 
     bool timed_out = false;
     unsigned moved = 0; // operations since it waited last
+
+    // Its place in the timers is left as it is by a wait that may last longer, and by its end; found
+    // too early, it is set again.  A time limit, which is mostly not reached, costs a wait no more
+    // than a comparison.
+    bool waits = false;
     clock::time_point until = clock::time_point::max();
+    clock::time_point in_timers_at = clock::time_point::max();
     boost::intrusive::list_member_hook<> in_runnable;
     boost::intrusive::set_member_hook<> in_timers;
 
     friend bool operator<(coroutine const& a, coroutine const& b) noexcept
     {
-        return a.until < b.until;
+        return a.in_timers_at < b.in_timers_at;
     }
 };
 
@@ -108,8 +114,7 @@ public:
         notification* next = nullptr;
     };
 
-    // The threads are for calls that would block this one; there may be none.
-    explicit core(worker_threads* for_blocking_calls = nullptr);
+    explicit core(coroutine_services* services = nullptr);
     ~core();
 
     // In a process that was just forked, which may use the parent's no more.
@@ -123,6 +128,13 @@ public:
     void count() noexcept { ++size_; }
     void uncount() noexcept { --size_; }
     void run();
+
+    // The same, for a thread that does nothing else: waits for what there is to do.  It must have
+    // been allowed to be notified.
+    void wait_and_run();
+
+    // Ends its wait.  Any thread.
+    void wake() noexcept;
 
     std::size_t size() const noexcept { return size_; }
     int descriptor() const noexcept { return set_; }
@@ -153,7 +165,8 @@ public:
     // Nobody notifies any more.
     void forget(notification& n) noexcept;
 
-    worker_threads* for_blocking_calls() const noexcept { return for_blocking_calls_; }
+    // What it shares with others, if there is anything.
+    coroutine_services* services() const noexcept { return services_; }
 
     // Takes the descriptor out of the set; closing it does that as well.
     void unwatch(readiness& r, int descriptor) noexcept;
@@ -177,16 +190,20 @@ private:
             &coroutine::in_timers>>;
 
     bool watch(readiness& r, int descriptor, direction d) noexcept;
-    void take_events() noexcept;
+    void take_events(int milliseconds) noexcept;
+    void run_runnable();
     void take_notifications() noexcept;
     void take_timers() noexcept;
     void make_runnable(coroutine& c) noexcept;
     void suspend(clock::time_point until) noexcept;
+    void set_timer(coroutine& c) noexcept;
     void resume(coroutine& c) noexcept;
 
     int set_ = -1;
     int wake_ = -1;
-    worker_threads* const for_blocking_calls_;
+    coroutine_services* const services_;
+    coroutine_services::watchdog* const watchdog_;
+    coroutine_services::watchdog::run run_;
     std::atomic<notification*> notified_{nullptr};
     std::atomic<std::size_t> size_{0};
     coroutine* running_ = nullptr;

@@ -20,8 +20,8 @@ std::size_t default_max_coroutines() noexcept
     return limit.rlim_cur > 128 ? static_cast<std::size_t>(limit.rlim_cur) - 64 : 64;
 }
 
-coroutine_scheduler::coroutine_scheduler(worker_threads* for_blocking_calls)
-    : core_(std::make_unique<core>(for_blocking_calls))
+coroutine_scheduler::coroutine_scheduler(coroutine_services* services)
+    : core_(std::make_unique<core>(services))
 {
 }
 
@@ -62,7 +62,7 @@ void coroutine_scheduler::after_fork()
     // What waits in it waits in the parent.
     [[maybe_unused]] auto* const leave = core_.release();
     leave->close_descriptors();
-    core_ = std::make_unique<core>(leave->for_blocking_calls());
+    core_ = std::make_unique<core>(leave->services());
 }
 
 } // namespace socketserver

@@ -8,7 +8,9 @@
 
 #include <socketserver/log.hpp>
 
+#include <algorithm>
 #include <atomic>
+#include <limits>
 #include <new>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -17,8 +19,11 @@ namespace socketserver {
 
 namespace {
 
-// Only what is touched costs memory: room for a TLS handshake and a formatted log record.
-constexpr std::size_t stack_size = 256 * 1024;
+// What a log record and the unwinding of an exception may need.
+constexpr std::size_t least = 64 * 1024;
+
+// It costs addresses alone.  More than a page, so that a frame with a buffer does not step over it.
+constexpr std::size_t guard = 64 * 1024;
 
 // Most free stacks that are kept.
 constexpr std::size_t most_free = 1024;
@@ -29,61 +34,137 @@ std::size_t page() noexcept
     return size;
 }
 
+std::size_t in_pages(std::size_t size)
+{
+    size = std::max(size, least);
+    if (size > std::numeric_limits<std::size_t>::max() / 2)
+        throw std::bad_alloc();
+    return (size + page() - 1) / page() * page();
+}
+
+void* map(std::size_t size) noexcept
+{
+    void* const memory = ::mmap(nullptr, size, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    return memory == MAP_FAILED ? nullptr : memory;
+}
+
 } // namespace
 
 coroutine_stacks::~coroutine_stacks()
 {
     for (auto const& stack : free_)
         unmake(stack);
+    for (auto const& block : blocks_)
+        ::munmap(block.memory, block.size);
 }
 
-coroutine_stack coroutine_stacks::take()
+coroutine_stack coroutine_stacks::take(std::size_t size)
 {
-    if (free_.empty())
+    size = in_pages(size);
+    if (size != size_)
     {
         // give_back() must not fail.
         free_.reserve(most_free);
-        return make();
+        for (auto const& stack : free_)
+            unmake(stack);
+        free_.clear();
+        free_unguarded_.clear();
+        size_ = size;
     }
-    auto const stack = free_.back();
-    free_.pop_back();
+    coroutine_stack stack;
+    if (free_.empty() && make_guarded(size, stack))
+        return stack;
+    if (free_.empty() && free_unguarded_.empty())
+        make_unguarded(size);
+    auto& from = free_.empty() ? free_unguarded_ : free_;
+    stack = from.back();
+    from.pop_back();
     return stack;
 }
 
 void coroutine_stacks::give_back(coroutine_stack const& stack) noexcept
 {
     sanitizers::forget(stack.bottom, stack.size);
-    if (free_.size() < most_free)
-        free_.push_back(stack);
+    auto& to = stack.is_guarded ? free_ : free_unguarded_;
+    if (stack.size == size_ && (!stack.is_guarded || free_.size() < most_free))
+        to.push_back(stack);
     else
         unmake(stack);
 }
 
-coroutine_stack coroutine_stacks::make()
+coroutine_stack coroutine_stacks::make(void* bottom, std::size_t size, bool is_guarded) noexcept
 {
-    void* const memory = ::mmap(nullptr, page() + stack_size, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (memory == MAP_FAILED)
-        throw std::bad_alloc();
-    // The guard splits the mapping, of which the system allows only so many (vm.max_map_count).
-    if (::mprotect(memory, page(), PROT_NONE) < 0)
-    {
-        static std::atomic<bool> said{false};
-        if (!said.exchange(true))
-            log(log_severity::warning,
-                "the system allows no more mappings: further coroutines have unguarded stacks");
-    }
     coroutine_stack stack;
-    stack.bottom = static_cast<char*>(memory) + page();
-    stack.size = stack_size;
+    stack.bottom = bottom;
+    stack.size = size;
+    stack.is_guarded = is_guarded;
     stack.valgrind = sanitizers::register_stack(stack.bottom, stack.top());
     return stack;
+}
+
+bool coroutine_stacks::make_guarded(std::size_t size, coroutine_stack& stack) noexcept
+{
+    if (!take_guard())
+        return false;
+    void* const memory = map(guard + size);
+    if (!memory || ::mprotect(memory, guard, PROT_NONE) < 0)
+    {
+        if (memory)
+            ::munmap(memory, guard + size);
+        give_back_guard();
+        return false;
+    }
+    stack = make(static_cast<char*>(memory) + guard, size, true);
+    return true;
+}
+
+bool coroutine_stacks::take_guard() noexcept
+{
+    if (!guards_)
+        return true;
+    auto left = guards_->load();
+    while (left != 0 && !guards_->compare_exchange_weak(left, left - 1))
+        ;
+    return left != 0;
+}
+
+void coroutine_stacks::give_back_guard() noexcept
+{
+    if (guards_)
+        ++*guards_;
+}
+
+// Each guard is two mappings, of which the system allows a process only so many; without guards,
+// one mapping is many stacks.
+void coroutine_stacks::make_unguarded(std::size_t size)
+{
+    auto const n = most_free;
+    // give_back() must not fail.
+    free_unguarded_.reserve((blocks_.size() + 1) * n);
+    blocks_.reserve(blocks_.size() + 1);
+    void* const memory =
+        size <= std::numeric_limits<std::size_t>::max() / n ? map(n * size) : nullptr;
+    if (!memory)
+        throw std::bad_alloc();
+    blocks_.push_back({memory, n * size});
+    for (std::size_t i = 0; i < n; ++i)
+        free_unguarded_.push_back(make(static_cast<char*>(memory) + i * size, size, false));
+
+    static std::atomic<bool> said{false};
+    if (!said.exchange(true))
+        log(log_severity::warning,
+            "no more mappings for guards (vm.max_map_count): further coroutines have unguarded "
+            "stacks");
 }
 
 void coroutine_stacks::unmake(coroutine_stack const& stack) noexcept
 {
     sanitizers::deregister_stack(stack.valgrind);
-    ::munmap(static_cast<char*>(stack.bottom) - page(), page() + stack.size);
+    if (!stack.is_guarded)
+        return;
+    ::munmap(static_cast<char*>(stack.bottom) - guard, guard + stack.size);
+    give_back_guard();
 }
 
 } // namespace socketserver

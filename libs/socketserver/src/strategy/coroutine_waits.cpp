@@ -28,10 +28,10 @@ constexpr std::uint64_t is_notification = ~std::uint64_t{0};
 
 } // namespace
 
-void coroutine_scheduler::core::take_events() noexcept
+void coroutine_scheduler::core::take_events(int milliseconds) noexcept
 {
     epoll_event events[256];
-    int const n = set_ < 0 ? 0 : ::epoll_wait(set_, events, 256, 0);
+    int const n = set_ < 0 ? 0 : ::epoll_wait(set_, events, 256, milliseconds);
     for (int i = 0; i < n; ++i)
     {
         if (events[i].data.u64 == is_notification)
@@ -64,19 +64,35 @@ void coroutine_scheduler::core::take_timers() noexcept
     if (timers_.empty())
         return;
     auto const now = clock::now();
-    while (!timers_.empty() && timers_.begin()->until <= now)
+    while (!timers_.empty() && timers_.begin()->in_timers_at <= now)
     {
         auto& c = *timers_.begin();
-        c.timed_out = true;
-        make_runnable(c);
+        if (c.waits && c.until <= now)
+        {
+            c.timed_out = true;
+            make_runnable(c);
+        }
+        // One that runs sets it when it waits again.
+        if (!c.waits)
+            c.until = clock::time_point::max();
+        set_timer(c);
     }
+}
+
+void coroutine_scheduler::core::set_timer(coroutine& c) noexcept
+{
+    if (c.in_timers.is_linked())
+        timers_.erase(timers_.iterator_to(c));
+    c.in_timers_at = c.until;
+    if (c.until != clock::time_point::max())
+        timers_.insert(c);
 }
 
 coroutine_scheduler::core::clock::time_point coroutine_scheduler::core::next_timer() const noexcept
 {
     if (!runnable_.empty())
         return clock::time_point::min();
-    return timers_.empty() ? clock::time_point::max() : timers_.begin()->until;
+    return timers_.empty() ? clock::time_point::max() : timers_.begin()->in_timers_at;
 }
 
 coroutine_scheduler::core::outcome coroutine_scheduler::core::wait(
@@ -109,6 +125,8 @@ void coroutine_scheduler::core::allow_notifications()
 {
     if (wake_ >= 0)
         return;
+    if (set_ < 0 && (set_ = ::epoll_create1(EPOLL_CLOEXEC)) < 0)
+        failed("epoll_create1");
     int const descriptor = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (descriptor < 0)
         failed("eventfd");
@@ -143,9 +161,14 @@ void coroutine_scheduler::core::notify(notification& n) noexcept
         n.next = first;
     while (!notified_.compare_exchange_weak(first, &n));
     // Whoever has listed the first has woken the loop, or is about to.
+    if (!first)
+        wake();
+}
+
+void coroutine_scheduler::core::wake() noexcept
+{
     std::uint64_t const one = 1;
-    if (!first) [[maybe_unused]]
-        auto const written = ::write(wake_, &one, sizeof one);
+    [[maybe_unused]] auto const written = ::write(wake_, &one, sizeof one);
 }
 
 void coroutine_scheduler::core::take_notifications() noexcept
