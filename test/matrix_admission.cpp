@@ -246,14 +246,4 @@ BOOST_DATA_TEST_CASE(refuses_a_limit_that_would_let_in_nobody,
     BOOST_CHECK_EXCEPTION(server->serve_forever(), std::invalid_argument, is_said);
 }
 
-BOOST_AUTO_TEST_CASE(refuses_a_strategy_that_would_let_in_nobody)
-{
-    settings set;
-    set.max_coroutines = 0;
-    observations seen;
-    auto const server = transports.front().make("coroutine", seen, set, some_port(), echo);
-    BOOST_CHECK_THROW(server->serve_forever(), std::invalid_argument);
-    BOOST_CHECK_THROW(server->handle_request(), std::invalid_argument);
-}
-
 } // namespace

@@ -297,9 +297,8 @@ BOOST_AUTO_TEST_CASE(logs_its_counters_when_asked_and_how_it_ended)
     BOOST_TEST(e.server.exit_status() == 0);
     auto const log = e.server.errors();
     BOOST_TEST(log.find("accepted 1, active 1, peak 1, ") != log.npos, log);
-    BOOST_TEST(log.find("bytes received 4, bytes sent 4") != log.npos, log);
-    BOOST_TEST(
-        log.find("closed (0 drained, 0 aborted, 0 killed, 0 left in the queue") != log.npos, log);
+    BOOST_TEST(log.find("bytes received 4, ") != log.npos, log);
+    BOOST_TEST(log.find(" 0 left in the queue, in 0.") != log.npos, log);
 }
 
 BOOST_DATA_TEST_CASE(refuses_bad_input_in_one_line, data::make(bad_inputs), bad)
