@@ -54,6 +54,11 @@ struct bound_handler
     std::tuple<Arguments...> arguments;
 };
 
+/** What stands for a handler that the compiler has refused, so that it says so once. */
+struct refused_handler
+{
+};
+
 /** The type of @ref handler.
 
     @tparam Handler A class derived from a request handler.
@@ -61,17 +66,35 @@ struct bound_handler
 template <class Handler>
 struct handler_class
 {
+private:
+    template <class Stored, class Argument>
+    static constexpr bool storable =
+        std::constructible_from<Stored, Argument>&& std::move_constructible<Stored>;
+
+    // Not deduced: whoever asks whether this can be called must not be refused.
+    template <class... Arguments>
+    using bound =
+        std::conditional_t<(storable<std::unwrap_ref_decay_t<Arguments>, Arguments> && ...),
+            bound_handler<Handler, std::unwrap_ref_decay_t<Arguments>...>, refused_handler>;
+
+public:
     /** Bind arguments to the constructor of the handler.
 
         @param arguments Stored by decay copy; `std::ref` shares instead.
-        @return What a server takes.
+        @return What a server takes, a @ref bound_handler.
     */
     template <class... Arguments>
-    bound_handler<Handler, std::unwrap_ref_decay_t<Arguments>...> operator()(
-        Arguments&&... arguments) const
+    bound<Arguments...> operator()(Arguments&&... arguments) const
     {
-        return {std::tuple<std::unwrap_ref_decay_t<Arguments>...>(
-            std::forward<Arguments>(arguments)...)};
+        constexpr bool copies = !std::same_as<bound<Arguments...>, refused_handler>;
+        static_assert(copies,
+            "handler<H>(args...): an argument cannot be copied; std::ref(argument) shares it with "
+            "all handlers");
+        if constexpr (copies)
+            return {std::tuple<std::unwrap_ref_decay_t<Arguments>...>(
+                std::forward<Arguments>(arguments)...)};
+        else
+            return {};
     }
 };
 
@@ -142,13 +165,13 @@ public:
     /** Refuse what is nothing of these, and say so. */
     template <class Other>
     requires(!std::same_as<Other, handler_factory> && !std::invocable<Other const&, Request&> &&
-             !std::invocable<Other const&, Request&, endpoint const&>) handler_factory(Other)
+             !std::invocable<Other const&, Request&, endpoint const&>) handler_factory(Other const&)
     {
-        static_assert(!std::same_as<Other, Other>,
+        // Of a refused handler everything has been said.
+        static_assert(std::same_as<Other, refused_handler>,
             "what handles requests is handler<H>, handler<H>(args...), or a callable that can be "
             "called as const with (R&) or (R&, endpoint const&), where R is stream or, for a "
-            "server "
-            "of datagrams, datagram");
+            "server of datagrams, datagram");
     }
 
     /** Make the handler of one request.
