@@ -37,7 +37,7 @@ ip::network_v6 to_network(std::string const& text)
         return ip::network_v6(to_v6(v4.address()), 96 + v4.prefix_length());
     auto const v6 = ip::make_network_v6(text, ec);
     if (ec)
-        throw std::invalid_argument("\"" + text + "\" is no network, such as 127.0.0.0/8");
+        throw std::invalid_argument('\'' + text + "' is no network, such as 127.0.0.0/8");
     return v6;
 }
 

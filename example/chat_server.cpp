@@ -89,7 +89,7 @@ try
 
     socketserver::strategy const chosen = strategy;
     if (chosen.forks())
-        throw std::invalid_argument("\"" + strategy + "\": processes have no room in common");
+        throw std::invalid_argument("'" + strategy + "': processes have no room in common");
     socketserver::log_to_stderr();
     auto const server =
         socketserver::make_server<chat_server>(chosen, bind, socketserver::handler<chat>);

@@ -92,6 +92,52 @@ BOOST_AUTO_TEST_CASE(puts_hooks_between_the_strategy_and_ready)
     BOOST_TEST(answer_of(*server) == "");
 }
 
+BOOST_AUTO_TEST_CASE(sets_attributes_before_the_server_is_bound)
+{
+    for (char const* const text :
+        {"synchronous", "threading", "thread-pool", "forking", "fork-server", "coroutine"})
+    {
+        BOOST_TEST_CONTEXT(text)
+        {
+            int port = -1;
+            auto const unbound = configured([&](auto& server) {
+                port = server.server_address().port();
+                server.max_packet_size = 3;
+            });
+            auto const server = make_server<udp_server>(text, unbound, "127.0.0.1:0",
+                [](datagram& request) { request.wfile() << request.packet(); });
+            BOOST_TEST(port == 0);
+            support::datagram_peer client(server->server_address());
+            client.send("1234");
+            server->handle_request();
+            BOOST_TEST(client.receive() == "123");
+        }
+    }
+}
+
+BOOST_AUTO_TEST_CASE(sets_attributes_of_the_strategy_but_not_its_numbers)
+{
+    std::size_t threads = 0;
+    auto const set = [&](char const* text) {
+        base_server const* made = nullptr;
+        auto const server = make_server<tcp_server>(text, configured([&](auto& s) {
+            made = &s;
+            if constexpr (requires { s.max_threads; })
+                s.max_threads = 50;
+        }),
+            "127.0.0.1:0", answer);
+        BOOST_TEST(made == server.get());
+        if (auto const* const s = dynamic_cast<threading_mixin<tcp_server>*>(server.get()))
+            threads = s->max_threads;
+    };
+    set("coroutine");
+    BOOST_TEST(threads == 0u);
+    set("threading");
+    BOOST_TEST(threads == 50u);
+    set("threading:7");
+    BOOST_TEST(threads == 7u);
+}
+
 BOOST_AUTO_TEST_CASE(applies_the_numbers)
 {
     strategy const choice("preforking:3/threading:7");

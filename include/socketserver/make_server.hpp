@@ -20,6 +20,10 @@
 
 namespace socketserver {
 
+/** A server class that a strategy can be chosen for. */
+template <class Server>
+concept without_strategy = !dispatching<Server> && !serving<Server> && !std::is_final_v<Server>;
+
 /** Call a function with the server class that a strategy makes of another.
 
     @code
@@ -36,7 +40,7 @@ namespace socketserver {
 template <class Server, class F>
 auto with_strategy(strategy const& choice, F&& f)
 {
-    static_assert(!dispatching<Server> && !serving<Server> && !std::is_final_v<Server>,
+    static_assert(without_strategy<Server>,
         "a strategy is chosen for a server class that has none yet, such as tcp_server");
     auto const served = [&]<class Dispatching>(std::type_identity<Dispatching>) {
         if (choice.preforks())
@@ -76,18 +80,87 @@ void apply(Server& server, strategy const& choice)
             server.serving_limit(*choice.workers());
 }
 
-/** Make a server whose strategy is chosen at run time.
+/** What is done to a server of @ref make_server before it is bound.
+
+    @tparam F A function that takes the server, of whatever class the strategy makes it.
+*/
+template <class F>
+struct configured
+{
+    /** Wrap a function.
+
+        @param f Called once, with a server that is not bound yet.
+    */
+    explicit configured(F f)
+        : configure(std::move(f))
+    {
+    }
+
+    /** The function. */
+    F configure;
+};
+
+/** Make a server whose strategy is chosen at run time, and set its attributes before it is bound.
 
     With `fork-server` this is what has to be done before the program's first thread.
+
+    The function is called with the class that the strategy makes, of which some have attributes
+    that others have not. The numbers of the text are set after it: it has the defaults, and the
+    text the last word.
+
+    @code
+    auto server = make_server<tcp_server>(text, configured([](auto& s) {
+        s.request_queue_size = 100;
+        if constexpr (requires { s.max_threads; })
+            s.max_threads = 50;
+    }), ":8009", handler<greeter>);
+    @endcode
+
+    @tparam Server The server class, without a strategy.
+    @tparam Outermost Makes the complete class of a class with a strategy: @ref ready, or a template
+    that puts hooks of yours between the strategy and @ref ready.
+    @param choice The strategy, or its text.
+    @param first What is done to the server before it is bound.
+    @param arguments What the constructor of the server takes.
+    @return The server, listening.
+    @throws std::invalid_argument The text names no strategy.
+    @throws ... What the function, or making the server, throws.
+*/
+template <class Server, template <class> class Outermost = ready, class F, class... Arguments>
+std::unique_ptr<base_server> make_server(
+    strategy const& choice, configured<F> first, Arguments&&... arguments)
+{
+    static_assert(without_strategy<Server>,
+        "a strategy is chosen for a server class that has none yet, such as tcp_server: the "
+        "mixin and ready are added by make_server");
+    if constexpr (without_strategy<Server>)
+        return with_strategy<Server>(choice,
+            [&]<class Strategic>(std::type_identity<Strategic>) -> std::unique_ptr<base_server> {
+                auto server = std::make_unique<Outermost<Strategic>>(
+                    defer_activation, std::forward<Arguments>(arguments)...);
+                first.configure(*server);
+                apply(*server, choice);
+                server->activate();
+                if constexpr (requires { server->start_fork_server(); })
+                    if (choice.dispatching() == strategy::dispatch::fork_server)
+                        server->start_fork_server();
+                return server;
+            });
+    else
+        return nullptr;
+}
+
+/** Make a server whose strategy is chosen at run time.
 
     @code
     auto server = make_server<tcp_server>("preforking:4/coroutine", ":8009", handler<greeter>);
     return run_until_signal(*server);
     @endcode
 
+    As the other form, with nothing to be set before.
+
     @tparam Server The server class, without a strategy.
-    @tparam Outermost Makes the complete class of a class with a strategy: @ref ready, or a template
-    that puts hooks of yours between the strategy and @ref ready.
+    @tparam Outermost Makes the complete class of a class with a strategy.
     @param choice The strategy, or its text.
     @param arguments What the constructor of the server takes.
     @return The server, listening.
@@ -97,17 +170,8 @@ void apply(Server& server, strategy const& choice)
 template <class Server, template <class> class Outermost = ready, class... Arguments>
 std::unique_ptr<base_server> make_server(strategy const& choice, Arguments&&... arguments)
 {
-    return with_strategy<Server>(choice,
-        [&]<class Strategic>(std::type_identity<Strategic>) -> std::unique_ptr<base_server> {
-            auto server = std::make_unique<Outermost<Strategic>>(
-                defer_activation, std::forward<Arguments>(arguments)...);
-            apply(*server, choice);
-            server->activate();
-            if constexpr (requires { server->start_fork_server(); })
-                if (choice.dispatching() == strategy::dispatch::fork_server)
-                    server->start_fork_server();
-            return server;
-        });
+    return make_server<Server, Outermost>(
+        choice, configured([](auto&) {}), std::forward<Arguments>(arguments)...);
 }
 
 } // namespace socketserver

@@ -93,19 +93,24 @@ public:
     */
     std::optional<std::size_t> workers() const noexcept { return workers_; }
 
+    /** Return whether requests run in other processes than the one that makes the server.
+
+        Then what a handler changes in memory is not seen by the others: a chat, for example,
+        refuses such a strategy.
+
+        @return True for `forking`, `fork-server` and `preforking`.
+    */
+    bool forks() const noexcept
+    {
+        return preforks_ || dispatching_ == dispatch::forking ||
+               dispatching_ == dispatch::fork_server;
+    }
+
     /** Return who runs a request.
 
         @return The way.
     */
     dispatch dispatching() const noexcept { return dispatching_; }
-
-    /** Return whether requests run in other processes than the one that makes the server.
-
-        Then what a handler changes in memory is not seen by the others.
-
-        @return True for `preforking` and `forking`.
-    */
-    bool forks() const noexcept { return preforks_ || dispatching_ == dispatch::forking; }
 
     /** Return the N of who runs a request.
 

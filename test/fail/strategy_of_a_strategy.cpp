@@ -1,4 +1,4 @@
-// expect: a strategy is chosen for a server class that has none yet
+// expect only: a strategy is chosen for a server class that has none yet
 // Copyright (c) the socketserver authors
 // Distributed under the Boost Software License, Version 1.0.
 // (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)

@@ -95,8 +95,8 @@ log_severity to_severity(std::string const& text)
         if (text == name)
             return severity;
     throw std::invalid_argument(
-        "--log \"" + text +
-        "\": there is no such level; possible are trace, debug, info, warning, error and fatal");
+        "--log '" + text +
+        "': there is no such level; possible are trace, debug, info, warning, error and fatal");
 }
 
 std::chrono::nanoseconds to_duration(std::string const& option, double seconds)

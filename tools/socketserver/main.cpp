@@ -57,7 +57,7 @@ int run(arguments given)
     for (auto const& c : commands)
         if (name == c.name)
             return c.run(given);
-    throw std::invalid_argument("there is no command \"" + name + "\"; see socketserver --help");
+    throw std::invalid_argument("there is no command '" + name + "'; see socketserver --help");
 }
 
 } // namespace

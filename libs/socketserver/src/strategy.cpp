@@ -25,7 +25,7 @@ constexpr std::pair<std::string_view, strategy::dispatch> names[] = {
 [[noreturn]] void refuse(std::string_view text, std::string_view why)
 {
     throw std::invalid_argument(
-        "strategy \"" + std::string(text) + "\": " + std::string(why) +
+        '\'' + std::string(text) + "' is not a strategy: " + std::string(why) +
         "; possible are synchronous, threading[:N], thread-pool[:N], forking[:N], "
         "fork-server[:N], coroutine[:N], and preforking[:N] alone or before one of these but "
         "fork-server, as in preforking:4/coroutine");
@@ -78,7 +78,7 @@ strategy::strategy(std::string_view text)
         limit_ = number;
         return;
     }
-    refuse(text, "there is no such strategy");
+    refuse(text, "there is none of this name");
 }
 
 std::string strategy::str() const
