@@ -24,6 +24,7 @@
 #include <socketserver/interruptible.hpp>
 #include <socketserver/log.hpp>
 #include <socketserver/make_server.hpp>
+#include <socketserver/memory_datagram.hpp>
 #include <socketserver/memory_transport.hpp>
 #include <socketserver/ready.hpp>
 #include <socketserver/request_handler.hpp>

@@ -119,6 +119,15 @@ BOOST_AUTO_TEST_CASE(knows_limits_interrupts_and_the_end)
     BOOST_TEST(ec == asio::error::timed_out);
     s.send_all("x", ec);
     BOOST_TEST(ec == asio::error::timed_out);
+    s.deadline(-1s);
+    s.send_all("x", ec);
+    BOOST_TEST(ec == asio::error::timed_out);
+    s.deadline(10min);
+    s.send_all("", ec);
+    BOOST_TEST(!ec);
+    s.deadline(std::chrono::nanoseconds::max());
+    s.send_all("", ec);
+    BOOST_TEST(!ec);
     s.deadline({});
     s.shutdown_send();
     BOOST_TEST(record->send_shut_down);
@@ -129,6 +138,33 @@ BOOST_AUTO_TEST_CASE(knows_limits_interrupts_and_the_end)
     BOOST_TEST(s.release() == -1);
     BOOST_TEST(record->closed);
     BOOST_TEST(record->output == "");
+}
+
+BOOST_AUTO_TEST_CASE(fails_with_the_error_that_was_asked_for)
+{
+    auto record = std::make_shared<memory_transport::record>();
+    stream s(std::make_unique<memory_transport>("ab", record, 2, 1, asio::error::timed_out));
+    char c;
+    error_code ec;
+    s.read_some(asio::buffer(&c, 1), ec);
+    BOOST_TEST(!ec);
+    s.read_some(asio::buffer(&c, 1), ec);
+    BOOST_TEST(ec == asio::error::timed_out);
+    s.send_all("x", ec);
+    BOOST_TEST(ec == asio::error::timed_out);
+}
+
+BOOST_AUTO_TEST_CASE(has_the_peer_that_it_was_given)
+{
+    auto bytes = std::make_unique<memory_transport>("");
+    BOOST_TEST(!bytes->peer_credentials());
+    bytes->peer = credentials{1, 1000, 100};
+    stream const s(std::move(bytes));
+    auto const who = s.peer_credentials();
+    BOOST_TEST_REQUIRE(who.has_value());
+    BOOST_TEST(who->pid == 1);
+    BOOST_TEST(who->uid == 1000u);
+    BOOST_TEST(who->gid == 100u);
 }
 
 // Whichever operation fails, the handler ends with that error and nothing is left open.

@@ -5,10 +5,12 @@
 #ifndef SOCKETSERVER_MEMORY_TRANSPORT_HPP
 #define SOCKETSERVER_MEMORY_TRANSPORT_HPP
 
+#include <socketserver/credentials.hpp>
 #include <socketserver/transport.hpp>
 
 #include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace socketserver {
@@ -53,12 +55,17 @@ public:
 
         @param input What the peer sends before it ends.
         @param into Where to note what happens; may be empty.
-        @param fails Which operation fails with `connection_reset`, counted from 1, and every one
-        after it; 0 for none.
+        @param fails Which operation fails, counted from 1, and every one after it; 0 for none.
         @param piece The most bytes that one receive hands out; 0 for as many as fit.
+        @param error What it fails with: `timed_out` for a client that is too slow, for example.
     */
     explicit memory_transport(std::string input, std::shared_ptr<record> into = {},
-        std::size_t fails = 0, std::size_t piece = 0);
+        std::size_t fails = 0, std::size_t piece = 0,
+        boost::system::error_code error = boost::asio::error::connection_reset);
+
+    /** Who the peer is said to be; none by default, as of a TCP connection. Set before the
+        transport is given to its stream. */
+    std::optional<credentials> peer;
 
     /** Close the connection. */
     ~memory_transport() override;
@@ -89,6 +96,12 @@ public:
     /** @copydoc transport::release */
     int release() noexcept override;
 
+    /** Return @ref peer.
+
+        @return The peer.
+    */
+    std::optional<credentials> peer_credentials() const noexcept override;
+
 private:
     void wake() noexcept override;
     bool fails(boost::system::error_code& ec);
@@ -98,6 +111,7 @@ private:
     std::shared_ptr<record> record_;
     std::size_t fails_;
     std::size_t piece_;
+    boost::system::error_code error_;
 };
 
 } // namespace socketserver

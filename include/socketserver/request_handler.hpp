@@ -132,7 +132,8 @@ public:
     /** The longest time that one operation may wait without moving a byte; none by default. */
     std::optional<std::chrono::nanoseconds> timeout;
 
-    /** The longest time that the whole conversation may take; none by default. */
+    /** The longest time that the whole conversation may take; none by default. When it is over,
+        nothing can be sent either: see `stream::deadline`, which moves it. */
     std::optional<std::chrono::nanoseconds> deadline;
 
     /** Bytes that @ref rfile reads ahead at most, up to 1 MiB; 0 reads byte by byte. */

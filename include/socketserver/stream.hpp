@@ -8,6 +8,7 @@
 #include <socketserver/config.hpp>
 #include <socketserver/credentials.hpp>
 #include <socketserver/endpoint.hpp>
+#include <socketserver/time_after.hpp>
 #include <socketserver/transport.hpp>
 
 #include <boost/asio/any_io_executor.hpp>
@@ -296,9 +297,28 @@ public:
 
     /** Set when the whole conversation must have ended.
 
+        From then on every operation that waits fails: nothing can be sent either, unless the
+        deadline is moved, for a last word for example. What @ref wfile holds back then is lost.
+
         @param at The time; none for never.
     */
     void deadline(std::optional<std::chrono::steady_clock::time_point> at) noexcept;
+
+    /** Set when the whole conversation must have ended, counted from now.
+
+        @code
+        s.deadline(std::chrono::seconds(5)); // for a whole line, in however many pieces it comes
+        s.read_line(line);
+        s.deadline({}); // what follows may take its time
+        @endcode
+
+        @param from_now The time from now on.
+    */
+    template <class Rep, class Period>
+    void deadline(std::chrono::duration<Rep, Period> from_now) noexcept
+    {
+        deadline(time_after(std::chrono::duration_cast<std::chrono::nanoseconds>(from_now)));
+    }
 
     /** Set the sizes of the buffers of @ref rfile and @ref wfile; before their first use. More than
         1 MiB is taken for 1 MiB.

@@ -6,6 +6,7 @@
 #define SOCKETSERVER_TRANSPORT_HPP
 
 #include <socketserver/config.hpp>
+#include <socketserver/credentials.hpp>
 #include <socketserver/interruptible.hpp>
 #include <socketserver/time_after.hpp>
 
@@ -154,6 +155,14 @@ public:
         @return The descriptor, in blocking mode and without time limits of ours, or -1.
     */
     virtual int release() noexcept = 0;
+
+    /** Return who the peer is, as the kernel vouches for it.
+
+        The default asks the kernel for the peer of @ref native_handle.
+
+        @return The process and its user; none where this is no Unix socket.
+    */
+    virtual std::optional<credentials> peer_credentials() const noexcept;
 
 protected:
     /** Count what came from the peer, if a server counts it.

@@ -182,8 +182,12 @@ void datagram_transport::send_to(
         whole.msg_control = asked_;
         whole.msg_controllen = asked_size_;
     }
-    wait_for_room(*this, answers.until(), ec,
-        [&] { return ::sendmsg(socket_, &whole, MSG_DONTWAIT | MSG_NOSIGNAL); });
+    wait_for_room(*this, answers.until(), ec, [&]() -> ssize_t {
+        if (!instead)
+            return ::sendmsg(socket_, &whole, MSG_DONTWAIT | MSG_NOSIGNAL);
+        ec = instead(endpoint::from_native(to.data(), to.size), message);
+        return 0;
+    });
     if (!ec)
         count_sent(message.size());
 }

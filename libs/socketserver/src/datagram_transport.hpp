@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <netinet/in.h>
 #include <optional>
@@ -50,6 +51,9 @@ public:
         return datagram(std::move(bytes));
     }
 
+    // Nothing where the datagram is none.
+    static datagram_transport* of(datagram const& d) noexcept { return d.bytes(); }
+
     std::size_t receive(
         mutable_buffers buffers, time_limits const& limits, boost::system::error_code& ec) override;
     std::size_t send(
@@ -77,6 +81,8 @@ public:
     peer_address sender;
     std::optional<credentials> vouched;
     bool truncated = false;
+    // What takes the place of the socket, in a test without one.
+    std::function<boost::system::error_code(endpoint const& to, std::string_view message)> instead;
     time_limits answers{std::chrono::seconds(1), {}};
 
     // Room for what note() looks for and for nothing else: descriptors that somebody sends along are

@@ -12,12 +12,13 @@ namespace socketserver {
 
 using boost::system::error_code;
 
-memory_transport::memory_transport(
-    std::string input, std::shared_ptr<record> into, std::size_t fails, std::size_t piece)
+memory_transport::memory_transport(std::string input, std::shared_ptr<record> into,
+    std::size_t fails, std::size_t piece, error_code error)
     : input_(std::move(input))
     , record_(into ? std::move(into) : std::make_shared<record>())
     , fails_(fails)
     , piece_(piece)
+    , error_(error)
 {
 }
 
@@ -32,7 +33,7 @@ bool memory_transport::fails(error_code& ec)
     if (interrupted())
         ec = boost::asio::error::operation_aborted;
     else if (fails_ != 0 && record_->operations >= fails_)
-        ec = boost::asio::error::connection_reset;
+        ec = error_;
     return static_cast<bool>(ec);
 }
 
@@ -111,6 +112,11 @@ int memory_transport::native_handle() const noexcept
 int memory_transport::release() noexcept
 {
     return -1;
+}
+
+std::optional<credentials> memory_transport::peer_credentials() const noexcept
+{
+    return peer;
 }
 
 void memory_transport::wake() noexcept {}

@@ -52,6 +52,8 @@ request_parcel::request_parcel(datagram& request, endpoint const& client)
         static_cast<datagram_transport*>(stream_io::of(stream_io::bytes_of(request)));
     if (!bytes)
         throw std::logic_error("a datagram that is none cannot be sent to another process");
+    if (bytes->instead)
+        throw std::logic_error("a datagram without a socket cannot be sent to another process");
     head_.client = client;
     pack(*bytes);
     head_.truncated = bytes->truncated;

@@ -16,7 +16,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 namespace socketserver {
 
@@ -248,16 +247,7 @@ endpoint stream::local_endpoint() const
 
 std::optional<credentials> stream::peer_credentials() const noexcept
 {
-    // A socket of another family gives credentials of nobody.
-    int domain = 0;
-    ucred peer;
-    socklen_t domain_size = sizeof domain;
-    socklen_t size = sizeof peer;
-    int const fd = native_handle();
-    if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_size) < 0 || domain != AF_UNIX ||
-        ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
-        return std::nullopt;
-    return credentials{peer.pid, peer.uid, peer.gid};
+    return bytes_ ? bytes_->peer_credentials() : std::nullopt;
 }
 
 int stream::native_handle() const noexcept

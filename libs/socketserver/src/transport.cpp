@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <sys/socket.h>
 #include <unistd.h>
 
 namespace socketserver {
@@ -48,6 +49,20 @@ void transport::flush_pending() noexcept
 int transport::waits_for() const noexcept
 {
     return native_handle();
+}
+
+std::optional<credentials> transport::peer_credentials() const noexcept
+{
+    // A socket of another family gives credentials of nobody.
+    int domain = 0;
+    ucred peer;
+    socklen_t domain_size = sizeof domain;
+    socklen_t size = sizeof peer;
+    int const fd = native_handle();
+    if (::getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &domain_size) < 0 || domain != AF_UNIX ||
+        ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+        return std::nullopt;
+    return credentials{peer.pid, peer.uid, peer.gid};
 }
 
 std::uint64_t transport::send_file(int file, std::uint64_t offset, std::uint64_t count,
