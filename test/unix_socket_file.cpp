@@ -67,6 +67,8 @@ public:
     mode_t mode_when_bound = 0;
 };
 
+auto const listens = " (a server listens there)";
+
 bool is_root()
 {
     return ::geteuid() == 0;
@@ -115,8 +117,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(of_a_live_server_is_left_alone, Server, unix_serve
 {
     ready<Server> live(address, says("the first"));
     auto const before = status_of(path).st_ino;
-    BOOST_TEST(support::is_refused<unix_stream_server>(address));
-    BOOST_TEST(support::is_refused<unix_datagram_server>(address));
+    BOOST_TEST(support::is_refused<unix_stream_server>(address, listens));
+    BOOST_TEST(support::is_refused<unix_datagram_server>(address, listens));
     BOOST_TEST(status_of(path).st_ino == before);
     BOOST_TEST(answer_of(live) == "the first");
 }
@@ -128,7 +130,7 @@ BOOST_AUTO_TEST_CASE(of_a_server_whose_queue_is_full_is_left_alone)
     busy.activate();
     support::client const waits(address);
     BOOST_TEST_REQUIRE(support::connecting(address, SOCK_STREAM) == EAGAIN);
-    BOOST_TEST(support::is_refused<unix_stream_server>(address));
+    BOOST_TEST(support::is_refused<unix_stream_server>(address, listens));
     BOOST_TEST(exists(path));
 }
 
@@ -165,7 +167,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(is_not_made_where_something_else_is, Server, unix_
         {
             each.make(path, folder);
             auto const before = status_of(path);
-            BOOST_TEST(support::is_refused<Server>(address));
+            BOOST_TEST(support::is_refused<Server>(address, " (the file there is no socket)"));
             auto const after = status_of(path);
             BOOST_TEST(after.st_ino == before.st_ino);
             BOOST_TEST(after.st_mode == before.st_mode);
@@ -191,7 +193,8 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(of_somebody_else_is_left_alone_even_if_dead, Serve
         return;
     }
     auto const before = status_of(path).st_ino;
-    BOOST_TEST(support::is_refused<Server>(address));
+    BOOST_TEST(support::is_refused<Server>(
+        address, " (a socket that nobody serves is there, and cannot be removed)"));
     BOOST_TEST(status_of(path).st_ino == before);
     BOOST_TEST(status_of(path).st_uid == other);
 }
@@ -318,7 +321,7 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(may_have_a_path_of_108_bytes, Server, unix_servers
         leave_dead(long_path, type_of<Server>);
         ready<Server> server(unix_endpoint(long_path), says("me"));
         BOOST_TEST(answer_of(server) == "me");
-        BOOST_TEST(support::is_refused<Server>(unix_endpoint(long_path)));
+        BOOST_TEST(support::is_refused<Server>(unix_endpoint(long_path), listens));
         server.server_close();
     }
     BOOST_TEST(folder.is_empty());

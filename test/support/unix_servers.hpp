@@ -87,7 +87,8 @@ inline void leave_dead(std::string const& path, int type)
 
 // Whether a server refuses to start, in one error that names the address.
 template <class Server>
-boost::test_tools::assertion_result is_refused(socketserver::endpoint const& address)
+boost::test_tools::assertion_result is_refused(
+    socketserver::endpoint const& address, std::string const& why = "")
 {
     bool refused = false;
     std::string what = "it starts";
@@ -99,7 +100,7 @@ boost::test_tools::assertion_result is_refused(socketserver::endpoint const& add
     {
         what = e.what();
         refused = e.code() == boost::asio::error::address_in_use &&
-                  what.find(address.str()) != std::string::npos;
+                  what.find(address.str() + why) != std::string::npos;
     }
     boost::test_tools::assertion_result result(refused);
     result.message() << what;

@@ -96,7 +96,7 @@ public:
     endpoint bind(endpoint const& to, binding const& how)
     {
         error_code ec;
-        step_ = "";
+        step_ = why_ = "";
         if (adopted_ >= 0)
         {
             if (asio_->assign(protocol_of(to), adopted_, ec); !failed(ec, "assign"))
@@ -110,7 +110,7 @@ public:
         if (ec)
         {
             discard();
-            give_up(ec, step_, to);
+            give_up(ec, step_, to, why_);
         }
         descriptor_ = asio_->native_handle();
         return is_ip ? to.with_port(local_endpoint(descriptor_).port()) : to;
@@ -144,11 +144,11 @@ public:
     // This process did not bind it.
     void inherit() noexcept { inherited_ = true; }
 
-    [[noreturn]] static void give_up(
-        boost::system::error_code const& ec, char const* step, endpoint const& address)
+    [[noreturn]] static void give_up(boost::system::error_code const& ec, char const* step,
+        endpoint const& address, char const* why = "")
     {
         throw boost::system::system_error(boost::system::error_code(ec.value(), ec.category()),
-            std::string(step) + ' ' + address.str());
+            std::string(step) + ' ' + address.str() + why);
     }
 
 private:
@@ -272,7 +272,11 @@ private:
         };
         if (!bind() && (ec != boost::asio::error::address_in_use ||
                            !file_.remove_dead(to, socket_type()) || !bind()))
+        {
+            if (ec == boost::asio::error::address_in_use)
+                why_ = file_.in_the_way(to, socket_type());
             return;
+        }
         file_.bound();
         if (how.mode && !file_.allow(*how.mode))
             system_failed(-1, ec, "chmod");
@@ -287,6 +291,7 @@ private:
     bool inherited_ = false;
     bool was_adopted_ = false;
     char const* step_ = "";
+    char const* why_ = "";
 };
 
 } // namespace socketserver

@@ -19,18 +19,18 @@ namespace socketserver {
 
 namespace {
 
-// Whether nobody serves the socket at a path.  Only a refusal says so: where the queue is full or
-// permission is missing, somebody may be there.
-bool is_dead(endpoint const& address, int type) noexcept
+// What connecting says, 0 if it succeeds.  Nobody serves an address only where it is refused: where
+// the queue is full or permission is missing, somebody may be there.
+int probed(endpoint const& address, int type) noexcept
 {
     int const probe = ::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0)
-        return false;
+        return errno;
     int const result = ::connect(probe, static_cast<sockaddr const*>(address.data()),
         static_cast<socklen_t>(address.size()));
-    bool const refused = result < 0 && errno == ECONNREFUSED;
+    int const error = result < 0 ? errno : 0;
     ::close(probe);
-    return refused;
+    return error;
 }
 
 } // namespace
@@ -60,9 +60,27 @@ bool socket_file::remove_dead(endpoint const& address, int socket_type) noexcept
 {
     struct stat file;
     if (path_.empty() || ::lstat(path_.c_str(), &file) < 0 || !S_ISSOCK(file.st_mode) ||
-        file.st_uid != ::geteuid() || !is_dead(address, socket_type))
+        file.st_uid != ::geteuid() || probed(address, socket_type) != ECONNREFUSED)
         return false;
     return ::unlink(path_.c_str()) == 0;
+}
+
+char const* socket_file::in_the_way(endpoint const& address, int socket_type) const noexcept
+{
+    struct stat file;
+    if (!path_.empty() && ::lstat(path_.c_str(), &file) == 0 && !S_ISSOCK(file.st_mode))
+        return " (the file there is no socket)";
+    switch (probed(address, socket_type))
+    {
+    case 0:
+    case EAGAIN:
+    case EPROTOTYPE:
+        return " (a server listens there)";
+    case ECONNREFUSED:
+        return " (a socket that nobody serves is there, and cannot be removed)";
+    default:
+        return "";
+    }
 }
 
 void socket_file::bound() noexcept

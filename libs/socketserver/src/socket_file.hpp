@@ -32,6 +32,10 @@ public:
     // Removes what is in the way, if it is a socket of this user's that nobody serves.
     bool remove_dead(endpoint const& address, int socket_type) noexcept;
 
+    // Why the address is taken, as far as that can be told; begins with a space where it is not
+    // empty.
+    char const* in_the_way(endpoint const& address, int socket_type) const noexcept;
+
     // It was bound: from now on it is ours.
     void bound() noexcept;
 
