@@ -47,10 +47,10 @@ class strict : public stream_request_handler
 };
 
 // tag::handle-error[]
-class counting_server : public threading_mixin<tcp_server>
+class counting_server : public tcp_server
 {
 public:
-    using threading_mixin::threading_mixin;
+    using tcp_server::tcp_server;
 
     std::atomic<int> failures = 0;
 
@@ -60,7 +60,7 @@ private:
     {
         ++failures;
         request.wfile() << "sorry\n" << std::flush; // the client is still there
-        threading_mixin::handle_error(request, client_address, error);
+        tcp_server::handle_error(request, client_address, error);
     }
 };
 // end::handle-error[]
@@ -69,7 +69,7 @@ private:
 
 BOOST_AUTO_TEST_CASE(an_exception_ends_its_request_alone)
 {
-    support::served<ready<counting_server>> s("127.0.0.1:0", handler<strict>);
+    support::served<ready<threading_mixin<counting_server>>> s("127.0.0.1:0", handler<strict>);
     auto bad = s.connect();
     auto good = s.connect();
     bad.send("one\n\ntwo\n");

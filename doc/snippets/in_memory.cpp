@@ -56,3 +56,15 @@ BOOST_FIXTURE_TEST_CASE(ends_with_the_error_of_whatever_operation_fails, fixture
         BOOST_CHECK_THROW(say("Ann\n", n), boost::system::system_error);
 }
 // end::all[]
+
+// tag::datagram[]
+BOOST_AUTO_TEST_CASE(answers_a_datagram)
+{
+    synchronous_udp_server server(defer_activation, "127.0.0.1:0",
+        [](datagram& request) { request.wfile() << request.packet().size() << " bytes"; });
+    auto const record = std::make_shared<memory_datagram::record>();
+    memory_datagram d("hello", "192.0.2.1:50000", record);
+    server.finish_request(d, d.sender());
+    BOOST_TEST(record->sent.at(0).text == "5 bytes");
+}
+// end::datagram[]

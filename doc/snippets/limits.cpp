@@ -52,6 +52,7 @@ private:
         {
             if (e.code() != boost::asio::error::timed_out)
                 throw;
+            request().deadline(1s); // after the old one nothing could be sent
             wfile() << "too late\n";
             return;
         }
@@ -59,6 +60,31 @@ private:
     }
 };
 // end::time[]
+
+// Whom only the deadline ends.
+class login_at_once : public login
+{
+public:
+    login_at_once()
+    {
+        timeout = {};
+        deadline = 50ms;
+    }
+};
+
+class patient : public stream_request_handler
+{
+    void handle() override
+    {
+        // tag::line[]
+        std::string line;
+        request().deadline(5s); // for all of the line, in however many pieces it comes
+        request().read_line(line, 80);
+        request().deadline({}); // what follows has no limit
+        // end::line[]
+        wfile() << line << '\n';
+    }
+};
 
 class echo : public stream_request_handler
 {
@@ -70,13 +96,12 @@ class echo : public stream_request_handler
 };
 
 // tag::verify[]
-class local_server : public threading_mixin<tcp_server>
+class local_server : public tcp_server
 {
 public:
     local_server(endpoint address, handler_factory<stream> handlers)
-        : threading_mixin(std::move(address), std::move(handlers))
+        : tcp_server(std::move(address), std::move(handlers))
     {
-        max_threads = 50;
         request_queue_size = 100;
     }
 
@@ -89,11 +114,11 @@ private:
 // end::verify[]
 
 // tag::admission[]
-class busy_server : public coroutine_mixin<tcp_server>
+class busy_server : public tcp_server
 {
 public:
     busy_server(endpoint address, handler_factory<stream> handlers)
-        : coroutine_mixin(std::move(address), std::move(handlers))
+        : tcp_server(std::move(address), std::move(handlers))
     {
         max_active = 200;
         max_active_per_client = 1;
@@ -132,6 +157,20 @@ BOOST_AUTO_TEST_CASE(who_says_nothing_is_told_so)
     BOOST_TEST(slow.all() == "who are you?\ntoo late\n");
 }
 
+BOOST_AUTO_TEST_CASE(after_the_deadline_there_is_time_for_a_goodbye)
+{
+    served<threading_tcp_server> s("127.0.0.1:0", handler<login_at_once>);
+    BOOST_TEST(s.connect().all() == "who are you?\ntoo late\n");
+}
+
+BOOST_AUTO_TEST_CASE(a_line_may_have_a_limit_of_its_own)
+{
+    served<threading_tcp_server> s("127.0.0.1:0", handler<patient>);
+    auto c = s.connect();
+    c.send("hello\n");
+    BOOST_TEST(c.all() == "hello\n");
+}
+
 BOOST_AUTO_TEST_CASE(a_limit_is_an_attribute)
 {
     // tag::attribute[]
@@ -155,7 +194,7 @@ BOOST_AUTO_TEST_CASE(what_is_read_when_the_server_is_bound_is_set_before)
 BOOST_AUTO_TEST_CASE(one_too_many_is_refused_with_a_goodbye)
 {
     // tag::counters[]
-    ready<busy_server> server("127.0.0.1:0", handler<echo>);
+    ready<coroutine_mixin<busy_server>> server("127.0.0.1:0", handler<echo>);
     std::thread loop([&] { server.serve_forever(); });
     client one(server.server_address());
     one.send("hello\n");
@@ -177,7 +216,7 @@ BOOST_AUTO_TEST_CASE(one_too_many_is_refused_with_a_goodbye)
 BOOST_AUTO_TEST_CASE(a_server_class_decides_who_may_ask)
 {
     // tag::verify-server[]
-    ready<local_server> server(":0", handler<echo>); // every interface
+    ready<threading_mixin<local_server>> server(":0", handler<echo>); // every interface
     // end::verify-server[]
     std::thread loop([&] { server.serve_forever(); });
     client here(endpoint("127.0.0.1:0").with_port(server.server_address().port()));

@@ -20,6 +20,7 @@
 #include <istream>
 #include <ostream>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <unistd.h>
@@ -44,10 +45,10 @@ private:
     int greeted_ = 0;
 };
 
-class local_server : public socketserver::threading_mixin<socketserver::tcp_server>
+class local_server : public socketserver::tcp_server
 {
 public:
-    using threading_mixin::threading_mixin;
+    using tcp_server::tcp_server;
 
 private:
     bool verify_request(
@@ -59,9 +60,11 @@ private:
 // end::classes[]
 
 // tag::main[]
+using threading_local_server = socketserver::ready<socketserver::threading_mixin<local_server>>;
+
 void serve(std::string const& where)
 {
-    socketserver::ready<local_server> server(where, socketserver::handler<greeter>);
+    threading_local_server server(where, socketserver::handler<greeter>);
     server.serve_forever();
 }
 // end::main[]
@@ -70,7 +73,7 @@ void serve(std::string const& where)
 
 BOOST_AUTO_TEST_CASE(says_what_python_says)
 {
-    socketserver::ready<local_server> server(":0", socketserver::handler<greeter>);
+    threading_local_server server(":0", socketserver::handler<greeter>);
     std::thread loop([&] { server.serve_forever(); });
     client c(socketserver::endpoint("127.0.0.1:0").with_port(server.server_address().port()));
     c.send("you\nworld\n");
@@ -84,6 +87,20 @@ BOOST_AUTO_TEST_CASE(an_address_that_is_none_is_one_clear_error)
 {
     BOOST_CHECK_THROW(serve("8009"), std::invalid_argument);
     BOOST_CHECK_THROW(serve("localhost"), std::invalid_argument);
+}
+
+BOOST_AUTO_TEST_CASE(a_jthread_stops_it)
+{
+    // tag::jthread[]
+    threading_local_server server(":0", socketserver::handler<greeter>);
+    std::jthread const loop([&server](std::stop_token stop) {
+        std::stop_callback const on_stop(stop, [&server] { server.request_shutdown(); });
+        server.serve_forever();
+    });
+    // end::jthread[]
+    client c(socketserver::endpoint("127.0.0.1:0").with_port(server.server_address().port()));
+    c.send("you\n");
+    BOOST_TEST(c.line() == "hello, you");
 }
 
 // Every form that the table of the page has.

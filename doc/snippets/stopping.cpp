@@ -58,7 +58,8 @@ struct room
     {
         std::lock_guard const lock(mutex);
         for (stream* s : streams)
-            s->try_send(text);
+            if (!s->try_send(text))
+                s->abort(); // it reads too slowly
     }
 
     std::mutex mutex;
@@ -98,11 +99,11 @@ private:
     room& room_;
 };
 
-class chat_server : public threading_mixin<tcp_server>
+class chat_server : public tcp_server
 {
 public:
     chat_server(endpoint address, room& r)
-        : threading_mixin(std::move(address), handler<talking>(std::ref(r)))
+        : tcp_server(std::move(address), handler<talking>(std::ref(r)))
         , room_(r)
     {
     }
@@ -164,11 +165,29 @@ BOOST_AUTO_TEST_CASE(requests_are_given_a_time_to_end)
     BOOST_TEST(c.sees_end());
 }
 
+BOOST_AUTO_TEST_CASE(clients_are_told_and_left)
+{
+    room r;
+    std::thread loop;
+    ready<threading_mixin<chat_server>> server("127.0.0.1:0", r);
+    // tag::at-once[]
+    server.drain_timeout = 0s; // say goodbye, and wait for nobody
+    // end::at-once[]
+    loop = std::thread([&] { server.serve_forever(); });
+    client one(server.server_address());
+    BOOST_TEST(one.line() == "somebody comes");
+    server.shutdown();
+    server.server_close();
+    server.end_requests();
+    BOOST_TEST(one.all() == "the server stops; please leave\n");
+    loop.join();
+}
+
 BOOST_AUTO_TEST_CASE(clients_are_told)
 {
     room r;
     std::thread loop;
-    ready<chat_server> server("127.0.0.1:0", r);
+    ready<threading_mixin<chat_server>> server("127.0.0.1:0", r);
     loop = std::thread([&] { server.serve_forever(); });
     client one(server.server_address());
     BOOST_TEST(one.line() == "somebody comes");

@@ -16,6 +16,7 @@
 #include <istream>
 #include <memory>
 #include <ostream>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <utility>
@@ -52,6 +53,25 @@ protected:
     }
 };
 // end::own[]
+
+// tag::outermost[]
+template <class Server> // with its strategy
+class noting_stops : public Server
+{
+public:
+    using Server::Server;
+
+private:
+    void server_stopping() override
+    {
+        Server::server_stopping(); // also what the strategy does
+        log(log_severity::warning, "stopping");
+    }
+};
+
+template <class Server>
+using ready_noting_stops = ready<noting_stops<Server>>;
+// end::outermost[]
 
 void check_greets(base_server& server)
 {
@@ -93,6 +113,39 @@ BOOST_DATA_TEST_CASE(by_text, data::make({"synchronous", "threading:50", "thread
     std::unique_ptr<base_server> const server =
         make_server<tcp_server>(text, "127.0.0.1:0", handler<greeter>);
     // end::text[]
+    check_greets(*server);
+}
+
+BOOST_AUTO_TEST_CASE(by_text_with_attributes)
+{
+    std::string const text = "threading";
+    // tag::configured[]
+    auto const server = make_server<tcp_server>(text, configured([](auto& s) {
+        s.request_queue_size = 100;                // read when the server is bound
+        if constexpr (requires { s.max_threads; }) // not every strategy has it
+            s.max_threads = 50;                    // unless the text has a number
+    }),
+        "127.0.0.1:0", handler<greeter>);
+    // end::configured[]
+    check_greets(*server);
+}
+
+BOOST_AUTO_TEST_CASE(not_every_strategy)
+{
+    std::string const text = "threading";
+    // tag::refuse[]
+    strategy const chosen = text;
+    if (chosen.forks())
+        throw std::invalid_argument("'" + text + "': processes have no room in common");
+    // end::refuse[]
+}
+
+BOOST_AUTO_TEST_CASE(hooks_around_the_strategy)
+{
+    // tag::outermost-server[]
+    auto const server =
+        make_server<tcp_server, ready_noting_stops>("threading", "127.0.0.1:0", handler<greeter>);
+    // end::outermost-server[]
     check_greets(*server);
 }
 

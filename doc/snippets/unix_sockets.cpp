@@ -35,11 +35,11 @@ class greeter : public stream_request_handler
 };
 
 // tag::server-class[]
-class own_server : public threading_mixin<unix_stream_server>
+class own_server : public unix_stream_server
 {
 public:
     own_server(endpoint address, handler_factory<stream> handlers)
-        : threading_mixin(std::move(address), std::move(handlers))
+        : unix_stream_server(std::move(address), std::move(handlers))
     {
         mode = 0660; // the owner and the group may connect
     }
@@ -52,6 +52,21 @@ private:
     }
 };
 // end::server-class[]
+
+// tag::datagram-class[]
+class own_echo_server : public unix_datagram_server
+{
+public:
+    using unix_datagram_server::unix_datagram_server;
+
+private:
+    bool verify_request(datagram& request, endpoint const&) override
+    {
+        auto const who = request.peer_credentials();
+        return who && who->uid == ::geteuid(); // anybody else hears nothing
+    }
+};
+// end::datagram-class[]
 
 // A folder for the test's sockets.
 struct folder
@@ -93,7 +108,8 @@ BOOST_FIXTURE_TEST_CASE(the_same_handler_serves_a_file, folder)
 {
     auto const where = "unix:" + (path / "greeter.sock").string();
     // tag::server[]
-    ready<own_server> server(where, handler<greeter>); // where: unix:/run/greeter.sock
+    // where: unix:/run/greeter.sock
+    ready<threading_mixin<own_server>> server(where, handler<greeter>);
     // end::server[]
     struct stat status;
     BOOST_TEST_REQUIRE(::stat((path / "greeter.sock").c_str(), &status) == 0);
@@ -121,7 +137,7 @@ BOOST_FIXTURE_TEST_CASE(datagrams_go_there_too, folder)
 {
     auto const where = "unix:" + (path / "echo.sock").string();
     // tag::datagram[]
-    threading_unix_datagram_server server(
+    ready<threading_mixin<own_echo_server>> server(
         where, [](datagram& request) { request.wfile() << request.packet(); });
     // end::datagram[]
     serve_and(server, [&] {

@@ -98,6 +98,9 @@ public:
 
     /** Return the Asio object behind the server, to set and get options.
 
+        Its class is complete only with `<boost/asio/ip/udp.hpp>`, or with
+        `<boost/asio/local/datagram_protocol.hpp>` for a Unix socket.
+
         @return The socket. Its `io_context` is not run.
     */
     socket_type_of_asio& socket() noexcept;

@@ -28,13 +28,13 @@ inline constexpr defer_activation_t defer_activation{};
     a class overrides are called throughout. Your own server is an ordinary class with overrides:
 
     @code
-    class chat_server : public threading_mixin<tcp_server>
+    class chat_server : public tcp_server
     {
-        using threading_mixin::threading_mixin;
+        using tcp_server::tcp_server;
         bool verify_request(stream&, endpoint const& client_address) override;
     };
 
-    ready<chat_server> server("127.0.0.1:8009", handler<chat>);
+    ready<threading_mixin<chat_server>> server("127.0.0.1:8009", handler<chat>);
     @endcode
 
     It may be destroyed while another thread serves it: that ends the loop, and the destructor waits

@@ -90,6 +90,9 @@ public:
 
     /** Return the Asio object behind the server, to set and get options.
 
+        Its class is complete only with `<boost/asio/ip/tcp.hpp>`, or with
+        `<boost/asio/local/stream_protocol.hpp>` for a Unix socket.
+
         @return The acceptor. Its `io_context` is not run.
     */
     acceptor_type& acceptor() noexcept;
