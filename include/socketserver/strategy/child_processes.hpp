@@ -7,6 +7,7 @@
 
 #include <socketserver/base_server.hpp>
 #include <socketserver/config.hpp>
+#include <socketserver/endpoint.hpp>
 #include <socketserver/request_place.hpp>
 #include <socketserver/strategy/process_set.hpp>
 
@@ -63,13 +64,21 @@ public:
         All signals are blocked in the child when this returns there, until
         `base_server::after_fork`.
 
-        @param purpose What it is for, for reports: its client, if it has one.
-        @param place The place of the request that it runs, if it runs one; the parent keeps it
-        until the child has ended. Left alone in the child, and on failure.
+        @param purpose What it is for, for reports.
         @return The process number in the parent, 0 in the child.
         @throws std::system_error The system allows no more processes.
     */
-    int fork(std::string purpose, request_place* place = nullptr);
+    int fork(std::string purpose);
+
+    /** Fork a child that runs a request; else the same.
+
+        @param client What it is for: who asked.
+        @param place The place of the request, which is kept until the child has ended. Left alone
+        in the child, and on failure.
+        @return The process number in the parent, 0 in the child.
+        @throws std::system_error The system allows no more processes.
+    */
+    int fork(endpoint const& client, request_place& place);
 
     std::size_t size() const noexcept override;
     std::vector<int> pids() const override;
@@ -130,7 +139,11 @@ public:
     [[noreturn]] static void leave(int status) noexcept;
 
 private:
+    struct child;
     struct state;
+
+    int start(child&& description, request_place* place);
+
     std::unique_ptr<state> state_;
 };
 

@@ -128,7 +128,7 @@ public:
             else
             {
                 require_no_threads();
-                if (children_.fork(client_address.str(), &this->loop_request().place) == 0)
+                if (children_.fork(client_address, this->loop_request().place) == 0)
                     be_the_child(request, client_address);
             }
         }

@@ -15,6 +15,7 @@
 #include <cerrno>
 #include <csignal>
 #include <mutex>
+#include <optional>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/stat.h>
@@ -39,11 +40,38 @@ int open_pidfd(pid_t pid) noexcept
     return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
 }
 
-struct child
+// ThreadSanitizer has a thread of its own.
+#if defined(SOCKETSERVER_TSAN)
+constexpr nlink_t own_threads = 2;
+#else
+constexpr nlink_t own_threads = 1;
+#endif
+
+void warn_beside_threads()
 {
-    child_processes::ended description;
-    int pidfd;
+    static std::atomic<bool> said{false};
+    if (!said && child_processes::beside_threads() && !said.exchange(true))
+        log(log_severity::warning,
+            "forking beside other threads: a lock that one of them holds now stays locked in the "
+            "child");
+}
+
+} // namespace
+
+struct child_processes::child
+{
+    ended description{};
+    // What it is for, if it runs a request; its text is made when something is to be said.
+    std::optional<endpoint> client;
+    int pidfd = -1;
     request_place place;
+
+    ended const& described()
+    {
+        if (client && description.purpose.empty())
+            description.purpose = client->str();
+        return description;
+    }
 
     // By the pidfd where there is one; else by the number, which stays the child's until it is
     // reaped, and only we reap it.
@@ -76,24 +104,6 @@ struct child
             ::kill(description.pid, number);
     }
 };
-
-// ThreadSanitizer has a thread of its own.
-#if defined(SOCKETSERVER_TSAN)
-constexpr nlink_t own_threads = 2;
-#else
-constexpr nlink_t own_threads = 1;
-#endif
-
-void warn_beside_threads()
-{
-    static std::atomic<bool> said{false};
-    if (!said && child_processes::beside_threads() && !said.exchange(true))
-        log(log_severity::warning,
-            "forking beside other threads: a lock that one of them holds now stays locked in the "
-            "child");
-}
-
-} // namespace
 
 struct child_processes::state
 {
@@ -143,7 +153,21 @@ child_processes::child_processes(char const* kind)
 
 child_processes::~child_processes() = default;
 
-int child_processes::fork(std::string purpose, request_place* place)
+int child_processes::fork(std::string purpose)
+{
+    child c;
+    c.description.purpose = std::move(purpose);
+    return start(std::move(c), nullptr);
+}
+
+int child_processes::fork(endpoint const& client, request_place& place)
+{
+    child c;
+    c.client = client;
+    return start(std::move(c), &place);
+}
+
+int child_processes::start(child&& c, request_place* place)
 {
     auto& s = *state_;
     if (!std::exchange(s.warned, true))
@@ -160,7 +184,9 @@ int child_processes::fork(std::string purpose, request_place* place)
         return 0;
 
     std::lock_guard const lock(s.mutex);
-    child c{{pid, std::move(purpose), clock::now(), 0, 0}, open_pidfd(pid), {}};
+    c.description.pid = pid;
+    c.description.since = clock::now();
+    c.pidfd = open_pidfd(pid);
     if (place)
         c.place = std::move(*place);
     epoll_event event{};
@@ -209,8 +235,8 @@ void child_processes::signal(int pid, int number) noexcept
 
 void child_processes::kill() noexcept
 {
-    for (auto const& c : state_->children)
-        log(log_severity::error, process_words::kill(state_->name_of(c.description)));
+    for (auto& c : state_->children)
+        log(log_severity::error, process_words::kill(state_->name_of(c.described())));
     signal(SIGKILL);
     // Nothing delays that but the kernel.
     while (size() != 0)
@@ -252,7 +278,8 @@ void child_processes::collect()
                 --s.unwatched;
             if (c.description.signal != 0)
                 c.place.crashed();
-            gone.push_back(std::move(c.description));
+            if (on_end || c.description.signal != 0 || c.description.status != 0)
+                gone.push_back(c.described());
             return true;
         });
         s.next_look = s.unwatched == 0 ? clock::time_point::max() : clock::now() + look_interval;
@@ -261,7 +288,7 @@ void child_processes::collect()
     {
         if (on_end)
             on_end(e);
-        else if (e.signal != 0 || e.status != 0)
+        else
             log(e.signal != 0 ? log_severity::error : log_severity::warning, text(e));
     }
 }
