@@ -124,6 +124,10 @@ BOOST_FIXTURE_TEST_CASE(a_request_in_progress_outlasts_the_replacement, nothing_
     BOOST_TEST(ask(client, "still there?") == "still there?");
     client.leave();
     BOOST_TEST(are_replaced(server, old));
+    // What a worker drains is no matter of how the server closes.
+    BOOST_TEST(eventually([&] { return server.server().counters().active == 0; }));
+    server.server().end_requests();
+    BOOST_TEST(server.server().report().drained == 0u);
 }
 
 BOOST_FIXTURE_TEST_CASE(successors_begin_with_the_memory_of_now, nothing_left)

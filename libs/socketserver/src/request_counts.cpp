@@ -78,7 +78,7 @@ void request_counts::leave_and_count(client_places::key const& client, bool has_
     auto const now = phase_.load();
     if (has_crashed)
         add(now == phase::serving ? crashed : killed);
-    else if (now != phase::serving)
+    else if (now != phase::serving && shared_->closes)
         add(now == phase::closing ? drained : aborted);
     leave(client);
 }

@@ -74,10 +74,17 @@ public:
         while (now < next && !phase_.compare_exchange_weak(now, next))
         {
         }
+        if (is_first())
+            shared_->closes = true;
     }
 
     // Begins anew.
-    void serve() noexcept { phase_ = phase::serving; }
+    void serve() noexcept
+    {
+        phase_ = phase::serving;
+        if (is_first())
+            shared_->closes = false;
+    }
 
     void add(counter c, std::uint64_t n = 1) noexcept
     {
@@ -126,6 +133,8 @@ private:
     {
         std::atomic<std::uint64_t> active;
         std::atomic<std::uint64_t> peak;
+        // The server does, and not a worker alone, which is replaced.
+        std::atomic<bool> closes;
         std::atomic<std::size_t> slots_used;
         slot slots[most_slots];
     };
@@ -133,6 +142,7 @@ private:
     void leave(client_places::key const& client) noexcept;
     void leave_and_count(client_places::key const& client, bool has_crashed) noexcept;
     std::size_t slot_index() const noexcept;
+    bool is_first() const noexcept { return own_ == &shared_->slots[0]; }
 
     std::atomic<phase> phase_{phase::serving};
     memory* shared_;
