@@ -76,6 +76,23 @@ struct watched : nothing_left
 
 } // namespace
 
+BOOST_FIXTURE_TEST_CASE(one_that_was_reaped_does_not_keep_the_loop_awake, watched)
+{
+    shared<gate> may_end;
+    fork("first", [&] { may_end->wait(); });
+    // Has what the parent has, the descriptor of the first included.
+    int const second = fork("second", sleep_for_ever);
+    may_end->open();
+    BOOST_REQUIRE(eventually([&] {
+        children.run();
+        return ended.contains("first");
+    }));
+    pollfd fd{children.descriptor(), POLLIN, 0};
+    BOOST_TEST(::poll(&fd, 1, 0) == 0);
+    children.signal(second, SIGKILL);
+    BOOST_TEST(run_until_none());
+}
+
 BOOST_FIXTURE_TEST_CASE(the_log_has_what_ended_badly, watched)
 {
     support::logged log;

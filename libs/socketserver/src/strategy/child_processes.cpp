@@ -271,9 +271,13 @@ void child_processes::collect()
             if ((c.pidfd >= 0 && std::none_of(events, events + std::max(n, 0), is_this)) ||
                 !c.has_ended())
                 return false;
-            // Closing it takes it out of the set.
+            // Closing it would not take it out of the set, and so keep the loop awake, while a child
+            // that was forked meanwhile has it too.
             if (c.pidfd >= 0)
+            {
+                ::epoll_ctl(s.set, EPOLL_CTL_DEL, c.pidfd, nullptr);
                 ::close(c.pidfd);
+            }
             else
                 --s.unwatched;
             if (c.description.signal != 0)

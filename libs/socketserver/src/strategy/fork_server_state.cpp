@@ -67,7 +67,9 @@ void fork_server::state::forget(std::vector<gone>& out, std::map<std::size_t, ch
     fork_server_report const& how)
 {
     auto& [number, c] = *at;
-    // Closing it takes it out of the set.
+    // A child that was forked meanwhile may have it, too.
+    if (dead && c.pidfd >= 0)
+        ::epoll_ctl(set, EPOLL_CTL_DEL, c.pidfd, nullptr);
     close_if_open(c.pidfd);
     if (how.signal != 0)
         c.place.crashed();
