@@ -87,5 +87,5 @@ BOOST_AUTO_TEST_CASE(tells_the_two_families_apart, *boost::unit_test::preconditi
 BOOST_AUTO_TEST_CASE(names_what_is_no_network)
 {
     for (std::string const bad : {"127.0.0.1", "127.0.0.0/33", "256.0.0.0/8", "::1", "home", ""})
-        check_refused("access_control", {"--allow", bad}, '"' + bad + '"');
+        check_refused("access_control", {"--allow", bad}, "'" + bad + "'");
 }

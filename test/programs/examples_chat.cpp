@@ -140,9 +140,9 @@ BOOST_DATA_TEST_CASE(throws_out_who_does_not_come_to_an_end, strategies, strateg
 }
 
 BOOST_DATA_TEST_CASE(refuses_to_be_in_several_processes,
-    data::make(words{
-        "forking", "forking:3", "preforking", "preforking:2/threading", "preforking/forking"}),
+    data::make(words{"forking", "forking:3", "preforking", "preforking:2/threading",
+        "preforking/forking", "fork-server"}),
     strategy)
 {
-    check_refused("chat_server", {"--strategy", strategy}, '"' + strategy + '"');
+    check_refused("chat_server", {"--strategy", strategy}, "'" + strategy + "'");
 }
