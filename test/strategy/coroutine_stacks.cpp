@@ -78,7 +78,7 @@ void tells_its_stack(stream& s)
 }
 
 // Uses so many bytes of the stack; gives what keeps the compiler from doing less.
-[[gnu::noinline, gnu::no_sanitize("address", "undefined")]] int use(std::size_t bytes)
+__attribute__((noinline, no_sanitize("address", "undefined"))) int use(std::size_t bytes)
 {
     char volatile frame[4 * KiB];
     frame[0] = static_cast<char>(bytes);
