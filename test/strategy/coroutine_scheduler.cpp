@@ -199,7 +199,9 @@ BOOST_FIXTURE_TEST_CASE(a_stream_of_another_thread_cannot_be_waited_for, with_jo
 {
     client_stream s(echoes.address());
     std::string first;
-    start([&] { first = ask(s, "mine"); });
+    // It has to wait, and so becomes this thread's.
+    start([&] { first = hear(s); });
+    say(s, "mine");
     BOOST_TEST(run_until([&] { return scheduler.size() == 0; }));
     BOOST_TEST(first == "mine");
 
