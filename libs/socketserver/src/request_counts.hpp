@@ -93,9 +93,8 @@ public:
 
     std::uint64_t total(counter c) const noexcept;
 
-    // Requests in progress, in all processes and in this one.
+    // Requests in progress, in all processes.
     std::uint64_t active() const noexcept { return shared_->active.load(); }
-    std::uint64_t own_active() const noexcept { return own_->active.load(); }
 
     // Call before the processes that share a limit per client are forked.
     void prepare_limit_per_client() { clients_.prepare(); }
