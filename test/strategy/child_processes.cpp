@@ -22,6 +22,8 @@
 
 using namespace matrix;
 using socketserver::child_processes;
+using socketserver::endpoint;
+using socketserver::request_place;
 
 namespace {
 
@@ -67,6 +69,14 @@ struct watched : nothing_left
     std::optional<child_processes> left{std::in_place};
     child_processes& children = *left;
 };
+
+int open_pidfds()
+{
+    int n = 0;
+    for (auto const& [number, what] : descriptors_of())
+        n += what.find("pidfd") != std::string::npos;
+    return n;
+}
 
 [[noreturn]] void sleep_for_ever()
 {
@@ -155,6 +165,56 @@ BOOST_FIXTURE_TEST_CASE(the_descriptor_is_readable_when_a_child_has_ended, watch
     BOOST_TEST(::poll(&fd, 1, 0) == 0);
 }
 
+BOOST_FIXTURE_TEST_CASE(requests_that_end_soon_are_reaped_together, watched)
+{
+    shared<gate> may_end;
+    auto const before = std::chrono::steady_clock::now();
+    endpoint const client("192.0.2.1:1");
+    for (int i = 0; i < 3; ++i)
+    {
+        request_place place;
+        if (children.fork(client, place) == 0)
+            child_processes::leave(0);
+    }
+    request_place place;
+    if (children.fork(client, place) == 0)
+    {
+        may_end->wait();
+        child_processes::leave(0);
+    }
+    BOOST_CHECK(children.next_timer() >= before + std::chrono::milliseconds(10));
+    BOOST_CHECK(
+        children.next_timer() <= std::chrono::steady_clock::now() + std::chrono::milliseconds(10));
+    BOOST_TEST(open_pidfds() == 0);
+    BOOST_TEST(eventually([this] {
+        children.run();
+        return children.size() == 1;
+    }));
+    // The one that takes longer.
+    BOOST_TEST(eventually([this] {
+        children.run();
+        return open_pidfds() == 1;
+    }));
+    BOOST_CHECK(children.next_timer() == std::chrono::steady_clock::time_point::max());
+    may_end->open();
+    BOOST_TEST(run_until_none());
+}
+
+BOOST_FIXTURE_TEST_CASE(whoever_waits_for_one_hears_of_its_end_at_once, watched)
+{
+    request_place place;
+    if (children.fork(endpoint("192.0.2.1:1"), place) == 0)
+        child_processes::leave(0);
+    children.watch_all();
+    pollfd fd{children.descriptor(), POLLIN, 0};
+    BOOST_TEST(::poll(&fd, 1, 20'000) == 1);
+    children.watch_all();
+    BOOST_TEST(open_pidfds() == 1);
+    children.run();
+    BOOST_TEST(children.size() == 0);
+    BOOST_TEST(open_pidfds() == 0);
+}
+
 BOOST_FIXTURE_TEST_CASE(its_descriptors_are_close_on_exec, watched)
 {
     auto const before = descriptors_of();
@@ -239,10 +299,7 @@ BOOST_FIXTURE_TEST_CASE(a_forked_process_begins_without_children, watched)
         bool const none = children.size() == 0 && children.descriptor() == -1;
         // What is not there cannot be killed by mistake.
         children.signal(SIGKILL);
-        int left = 0;
-        for (auto const& [number, what] : descriptors_of())
-            left += what.find("pidfd") != std::string::npos;
-        child_processes::leave(none && left == 0 ? 0 : 1);
+        child_processes::leave(none && open_pidfds() == 0 ? 0 : 1);
     });
     BOOST_TEST(eventually([&] {
         children.run();

@@ -23,7 +23,10 @@ namespace socketserver {
 /** Child processes of ours, and no others: what @ref forking_mixin and @ref preforking_mixin share.
 
     Each child is held by a pidfd, which becomes readable when it ends: no signal handler, no other
-    child of the program touched, no process signalled that has taken over a number.
+    child of the program touched, no process signalled that has taken over a number. A child that
+    runs a request gets its own when it is 10 ms old, or when @ref watch_all is called: most have
+    ended by then, and are reaped together. Until then its number is its own, because nobody else
+    reaps it.
 
     @par Thread safety
     All members may be called from any thread, but @ref fork from one at a time.
@@ -108,6 +111,10 @@ public:
         @return `child 812 (127.0.0.1:4711) was killed by signal 11 (SEGV)`, for example.
     */
     std::string text(ended const& child) const;
+
+    /** Have @ref descriptor tell of the end of every child that there is at once: for whoever is
+        about to wait for one. */
+    void watch_all() noexcept;
 
     /** Have @ref descriptor become readable with another one, too.
 

@@ -156,10 +156,18 @@ protected:
 
     bool has_room() const noexcept override { return children().size() < max_children; }
 
-    event_source* source() noexcept override { return &children(); }
+    event_source* source() noexcept override
+    {
+        // The end of a child is what the next request waits for, or may come in by.
+        if (!has_room() || this->when_full == at_limit::refuse || this->max_active ||
+            this->max_active_per_client)
+            children_.watch_all();
+        return &children();
+    }
 
     bool wait_for_requests(base_server::clock::time_point until, bool abortable) override
     {
+        children_.watch_all();
         bool const own = Server::wait_for_requests(until, abortable);
         return this->attend(
                    children(), [this] { return children().size() == 0; }, until, abortable) &&

@@ -281,7 +281,9 @@ void before_fork() noexcept
 
 void in_child() noexcept
 {
-    dropped.store(0, std::memory_order_relaxed);
+    // Most children have nothing to forget, and need no copy of the page that it lies in.
+    if (dropped.load(std::memory_order_relaxed) != 0)
+        dropped.store(0, std::memory_order_relaxed);
 }
 
 [[maybe_unused]] int const watches_forks = ::pthread_atfork(before_fork, nullptr, in_child);

@@ -240,9 +240,10 @@ pid_t process_signals::fork() noexcept
     }
     else
     {
-        int const error = errno;
+        int const error = child < 0 ? errno : 0;
         ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-        errno = error;
+        if (child < 0)
+            errno = error;
     }
     return child;
 }

@@ -14,7 +14,6 @@
 namespace socketserver {
 
 request_counts::request_counts()
-    : is_taken_(std::make_unique<bool[]>(most_slots))
 {
     // All zero, and only what is used takes memory.
     void* const pages = ::mmap(nullptr, sizeof(memory), PROT_READ | PROT_WRITE,
@@ -23,8 +22,8 @@ request_counts::request_counts()
         throw boost::system::system_error(errno, boost::system::system_category(), "mmap");
     shared_ = static_cast<memory*>(pages);
     shared_->slots_used = 1;
-    is_taken_[0] = true;
     own_ = &shared_->slots[0];
+    own_->is_taken = true;
 }
 
 request_counts::~request_counts()
@@ -109,7 +108,7 @@ server_counters request_counts::snapshot() const noexcept
 std::size_t request_counts::new_slot() noexcept
 {
     for (std::size_t i = 1; i < most_slots; ++i)
-        if (!std::exchange(is_taken_[i], true))
+        if (!std::exchange(shared_->slots[i].is_taken, true))
         {
             if (shared_->slots_used <= i)
                 shared_->slots_used = i + 1;
@@ -127,9 +126,10 @@ std::uint64_t request_counts::free_slot(std::size_t slot) noexcept
 {
     if (slot == 0)
         return 0;
-    is_taken_[slot] = false;
+    auto& ended = shared_->slots[slot];
+    ended.is_taken = false;
     clients_.forget(slot);
-    auto const lost = shared_->slots[slot].active.exchange(0);
+    auto const lost = ended.active.exchange(0);
     shared_->active.fetch_sub(lost);
     return lost;
 }

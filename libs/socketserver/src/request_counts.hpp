@@ -13,7 +13,6 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <optional>
 
 namespace socketserver {
@@ -124,6 +123,7 @@ private:
     {
         std::atomic<std::uint64_t> values[number_of_counters];
         std::atomic<std::uint64_t> active;
+        bool is_taken;
     };
 
     static constexpr std::size_t most_slots = 4096;
@@ -146,7 +146,6 @@ private:
     std::atomic<phase> phase_{phase::serving};
     memory* shared_;
     slot* own_;
-    std::unique_ptr<bool[]> is_taken_;
     client_places clients_;
 };
 

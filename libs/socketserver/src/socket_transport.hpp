@@ -5,6 +5,7 @@
 #ifndef SOCKETSERVER_SRC_SOCKET_TRANSPORT_HPP
 #define SOCKETSERVER_SRC_SOCKET_TRANSPORT_HPP
 
+#include "recycled.hpp"
 #include "strategy/coroutine_core.hpp"
 
 #include <socketserver/endpoint.hpp>
@@ -20,7 +21,7 @@ namespace socketserver {
 // Where it is used outside of a coroutine, it waits in the kernel: one system call an operation.
 // A receive is bounded by SO_RCVTIMEO, which is set when a limit needs it and not before.
 // Within a coroutine it tries without waiting, and suspends that coroutine.
-class socket_transport final : public transport
+class socket_transport final : public transport, public recycled<socket_transport>
 {
 public:
     // Takes over a descriptor in blocking mode.

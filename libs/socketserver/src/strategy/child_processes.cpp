@@ -32,6 +32,10 @@ using clock = std::chrono::steady_clock;
 
 namespace {
 
+// How long the end of a request may go unnoticed that nobody waits for.
+constexpr std::chrono::milliseconds short_time(10);
+
+// How often children are looked at that no descriptor could be had for.
 constexpr std::chrono::milliseconds look_interval(50);
 
 // Debian 12's glibc has no wrappers that gcc 12's headers agree with.
@@ -130,6 +134,22 @@ struct child_processes::state
             set = ::epoll_create1(EPOLL_CLOEXEC);
     }
 
+    // With the lock held.  Has the set tell of the end of a child.
+    void watch(child& c) noexcept
+    {
+        c.pidfd = open_pidfd(c.description.pid);
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.fd = c.pidfd;
+        if (c.pidfd >= 0 && ::epoll_ctl(set, EPOLL_CTL_ADD, c.pidfd, &event) < 0)
+        {
+            ::close(c.pidfd);
+            c.pidfd = -1;
+        }
+        if (c.pidfd >= 0)
+            --unwatched;
+    }
+
     // What a report begins with.
     std::string name_of(child_processes::ended const& c) const
     {
@@ -140,7 +160,7 @@ struct child_processes::state
     mutable std::mutex mutex;
     std::vector<child> children;
     int set = -1;
-    // Children that no pidfd could be had for are looked at now and then.
+    // Children without a pidfd, which are looked at when the time has come.
     std::size_t unwatched = 0;
     clock::time_point next_look = clock::time_point::max();
     bool warned = false;
@@ -174,7 +194,8 @@ int child_processes::start(child&& c, request_place* place)
         warn_beside_threads();
     {
         std::lock_guard const lock(s.mutex);
-        s.children.reserve(s.children.size() + 1);
+        if (s.children.size() == s.children.capacity())
+            s.children.reserve(std::max<std::size_t>(16, 2 * s.children.size()));
         s.make_set();
     }
     pid_t const pid = process_signals::fork();
@@ -186,19 +207,14 @@ int child_processes::start(child&& c, request_place* place)
     std::lock_guard const lock(s.mutex);
     c.description.pid = pid;
     c.description.since = clock::now();
-    c.pidfd = open_pidfd(pid);
+    ++s.unwatched;
     if (place)
         c.place = std::move(*place);
-    epoll_event event{};
-    event.events = EPOLLIN;
-    event.data.fd = c.pidfd;
-    if (c.pidfd >= 0 && ::epoll_ctl(s.set, EPOLL_CTL_ADD, c.pidfd, &event) < 0)
-    {
-        ::close(c.pidfd);
-        c.pidfd = -1;
-    }
-    if (c.pidfd < 0 && s.unwatched++ == 0)
-        s.next_look = clock::now() + look_interval;
+    else
+        s.watch(c);
+    if (c.pidfd < 0)
+        s.next_look =
+            std::min(s.next_look, c.description.since + (place ? short_time : look_interval));
     s.children.push_back(std::move(c));
     return pid;
 }
@@ -233,8 +249,21 @@ void child_processes::signal(int pid, int number) noexcept
             c.signal(number);
 }
 
+void child_processes::watch_all() noexcept
+{
+    std::lock_guard const lock(state_->mutex);
+    if (state_->unwatched == 0)
+        return;
+    for (auto& c : state_->children)
+        if (c.pidfd < 0)
+            state_->watch(c);
+    if (state_->unwatched == 0)
+        state_->next_look = clock::time_point::max();
+}
+
 void child_processes::kill() noexcept
 {
+    watch_all();
     for (auto& c : state_->children)
         log(log_severity::error, process_words::kill(state_->name_of(c.described())));
     signal(SIGKILL);
@@ -264,13 +293,19 @@ void child_processes::collect()
     {
         auto& s = *state_;
         std::lock_guard const lock(s.mutex);
+        auto const now = clock::now();
+        bool const look = s.unwatched != 0 && s.next_look <= now;
         epoll_event events[64];
         int const n = s.set < 0 ? 0 : ::epoll_wait(s.set, events, 64, 0);
         std::erase_if(s.children, [&](child& c) {
             auto const is_this = [&](epoll_event const& e) { return e.data.fd == c.pidfd; };
             if ((c.pidfd >= 0 && std::none_of(events, events + std::max(n, 0), is_this)) ||
                 !c.has_ended())
+            {
+                if (c.pidfd < 0 && look)
+                    s.watch(c);
                 return false;
+            }
             // Closing it would not take it out of the set, and so keep the loop awake, while a child
             // that was forked meanwhile has it too.
             if (c.pidfd >= 0)
@@ -286,7 +321,10 @@ void child_processes::collect()
                 gone.push_back(c.described());
             return true;
         });
-        s.next_look = s.unwatched == 0 ? clock::time_point::max() : clock::now() + look_interval;
+        if (s.unwatched == 0)
+            s.next_look = clock::time_point::max();
+        else if (look)
+            s.next_look = now + look_interval;
     }
     for (auto const& e : gone)
     {
@@ -315,10 +353,9 @@ void child_processes::watch(int descriptor)
 
 void child_processes::after_fork()
 {
-    // The lock may have been held by a thread that is not here.
-    auto* const leave = state_.release();
-    leave->close_all();
-    state_ = std::make_unique<state>(leave->kind);
+    state_->close_all();
+    // In its place: another thread may have held the lock, and have been about to change the rest.
+    std::construct_at(state_.get(), state_->kind);
 }
 
 bool child_processes::beside_threads(std::chrono::milliseconds patience) noexcept

@@ -268,6 +268,8 @@ void fork_server::run()
 
 void fork_server::after_fork()
 {
+    if (!started())
+        return;
     // The lock may have been held by a thread that is not here.
     auto* const leave = state_.release();
     for (auto& [number, c] : leave->children)
