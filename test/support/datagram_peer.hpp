@@ -127,8 +127,6 @@ private:
 
     socketserver::endpoint server_;
     int descriptor_;
-    // Made ahead: while it is being answered, a server may be about to fork, which the allocator of
-    // a sanitizer does not survive beside a thread that allocates.
     std::string buffer_ = std::string(1 << 18, '\0');
 };
 

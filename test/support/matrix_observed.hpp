@@ -5,15 +5,12 @@
 #ifndef SOCKETSERVER_TEST_SUPPORT_MATRIX_OBSERVED_HPP
 #define SOCKETSERVER_TEST_SUPPORT_MATRIX_OBSERVED_HPP
 
-#include "beside.hpp"
 #include "matrix_shared.hpp"
-#include "sanitizer.hpp"
 
 #include <socketserver/base_server.hpp>
 #include <socketserver/credentials.hpp>
 #include <socketserver/endpoint.hpp>
 #include <socketserver/ready.hpp>
-#include <socketserver/strategy/dispatching.hpp>
 
 #include <boost/system/system_error.hpp>
 
@@ -23,7 +20,6 @@
 #include <exception>
 #include <optional>
 #include <string>
-#include <unistd.h>
 #include <utility>
 
 namespace matrix {
@@ -49,8 +45,7 @@ struct observations
     /** The process from which requests are verified; 0 for any. */
     std::atomic<int> only_from{0};
 
-    /** The server is served, by all its workers if it has any. */
-    gate begun;
+    /** How many workers there were. */
     std::atomic<std::size_t> forked{0};
 
     /** How many loops have ended. */
@@ -156,18 +151,6 @@ public:
         Server::server_stopping();
         ++seen_.stopped;
     }
-#if defined(SOCKETSERVER_TEST_ASAN)
-    // AddressSanitizer's allocator does not survive a fork beside a thread that allocates, as a
-    // client in the main thread may do until it waits for its answer.
-    void process_request(
-        typename Server::request_type& request, endpoint const& client_address) override
-    {
-        if constexpr (requires { this->max_children; })
-            if (::gettid() != ::getpid())
-                support::wait_until_asleep(::getpid());
-        Server::process_request(request, client_address);
-    }
-#endif
 
     void handle_error(
         typename Server::request_type&, endpoint const&, std::exception_ptr error) override
@@ -178,19 +161,11 @@ public:
     }
 
 protected:
-    void serve(base_server::duration poll_interval) override
-    {
-        if constexpr (!socketserver::serving<Server>)
-            seen_.begun.open();
-        Server::serve(poll_interval);
-    }
-
     void after_fork(socketserver::fork_role role) override
     {
         Server::after_fork(role);
-        if constexpr (socketserver::serving<Server>)
-            if (role == socketserver::fork_role::worker && ++seen_.forked == this->workers)
-                seen_.begun.open();
+        if (role == socketserver::fork_role::worker)
+            ++seen_.forked;
     }
 
 private:

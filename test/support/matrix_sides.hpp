@@ -270,8 +270,6 @@ protected:
             }
         })
     {
-        // AddressSanitizer's allocator does not survive a fork beside a thread that allocates.
-        seen_->begun.wait();
     }
 
 private:
