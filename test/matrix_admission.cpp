@@ -29,31 +29,6 @@ BOOST_TEST_GLOBAL_FIXTURE(first_use);
 
 namespace {
 
-settings two_at_once(at_limit next)
-{
-    settings set;
-    set.max_active = 2;
-    set.when_full = next;
-    return set;
-}
-
-// Where a loop looks at the next request although two are in progress: each of two synchronous
-// workers is in one.
-inline auto const cells_that_look = cells_where(transports, [](strategy_side const& s) {
-    return runs_several(s) && std::string_view(s.text) != "preforking:2";
-});
-
-// The strategies at an N of two that could take a third request to refuse it.
-std::vector<limited> that_look()
-{
-    std::vector<limited> result;
-    for (auto const& l : at_the_limit)
-        if (!std::string_view(l.text).starts_with("synchronous") &&
-            std::string_view(l.text) != "preforking:2")
-            result.push_back(l);
-    return result;
-}
-
 // A connection from an address of this computer's own.
 support::client client_from(char const* address, endpoint const& server)
 {
@@ -85,8 +60,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_what_the_server_may_have_waits,
     BOOST_TEST(server.seen().refused == 0);
 }
 
-BOOST_DATA_TEST_CASE_F(
-    nothing_left, one_beyond_what_the_server_may_have_is_refused, cells_that_look, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_what_the_server_may_have_is_refused,
+    cells_where(transports, looks_beyond), where)
 {
     served server(where, echo, two_at_once(at_limit::refuse));
     std::vector<client_stream> inside;
@@ -111,7 +86,7 @@ BOOST_DATA_TEST_CASE_F(
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_the_limit_of_the_strategy_is_refused,
-    data::make(transports) * data::make(that_look()), transport, strategy)
+    data::make(transports) * data::make(at_the_limit_and_look), transport, strategy)
 {
     auto set = of_two_coroutines();
     set.when_full = at_limit::refuse;

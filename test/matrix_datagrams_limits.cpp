@@ -14,7 +14,9 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <atomic>
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 #include <stdexcept>
 #include <string>
@@ -270,6 +272,70 @@ BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_question_to_another_server
     client.send("hello");
     never_answers.next();
     aborts(server, *handler);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, server_close_waits_no_longer_than_the_drain_timeout,
+    cells_where(transports, can_be_aborted), where)
+{
+    settings set;
+    set.drain_timeout = 200ms;
+    shared<interrupted> handler;
+    desk never_answers;
+    served server(
+        where,
+        [&](datagram&) {
+            socketserver::datagram_client other(never_answers.address());
+            handler->watch([&] { other.receive(); });
+        },
+        set);
+    auto client = server.client();
+    client.send("a question");
+    BOOST_REQUIRE(handler->begun.wait());
+    auto const took = duration_of([&] {
+        server.server().server_close();
+        server.end_at_once();
+    });
+    BOOST_TEST(took >= 190ms);
+    BOOST_TEST(took < 2s);
+    BOOST_TEST(handler->ended_with.read() == aborted);
+    BOOST_TEST(client.hears_nothing());
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_that_ignores_all_errors_does_not_outlive_its_abort,
+    cells_where(transports, can_be_aborted), where)
+{
+    settings set;
+    set.drain_timeout = 50ms;
+    set.abort_timeout = 100ms;
+    shared<gate> begun;
+    shared<std::atomic<int>> handlers_process(0);
+    desk never_answers;
+    // It may be that nothing but the end of the process can end it.
+    process whole([&] {
+        served server(
+            where,
+            [&](datagram&) {
+                *handlers_process = ::getpid();
+                begun->open();
+                socketserver::datagram_client other(never_answers.address());
+                for (boost::system::error_code ignored;;)
+                    other.receive(ignored);
+            },
+            set);
+        auto client = server.client();
+        client.send("a question");
+        begun->wait();
+        server.end_at_once();
+    });
+    BOOST_TEST(duration_of([&] { whole.wait(); }) < patience / 2);
+    BOOST_TEST(!is_alive(*handlers_process));
+    if (where.strategy.own_process)
+    {
+        BOOST_TEST(whole.wait() == EXIT_FAILURE);
+        BOOST_TEST(whole.errors().find("the process ends") != std::string::npos);
+    }
+    else
+        BOOST_TEST(whole.wait() == EXIT_SUCCESS, whole.errors());
 }
 
 char const* const in_children[] = {"forking:1", "preforking:1/forking:1"};

@@ -3,6 +3,31 @@
 // (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
 
 // Every strategy over every transport: limits of time and number, aborting, and the way down.
+//
+// Which limit is held where (streams; datagrams), matrix_ left out:
+//
+//   N of a strategy          limits, admission; datagrams_limits, datagrams_admission
+//   max_active, when_full    admission; datagrams_admission
+//   max_active_per_client    admission; datagrams_admission
+//   what is refused          admission, counters; datagrams_admission, datagrams_counters
+//   timeout of a handler     limits; datagrams_limits
+//   deadline                 limits; a datagram is all there
+//   drain_timeout            limits; datagrams_limits
+//   abort_timeout            limits, counters; datagrams_limits, datagrams_counters
+//   block_on_close           server_limits; datagrams_limits
+//   timeout of a server      server_limits; datagrams
+//   poll_interval            server_limits
+//   connect, other servers   limits, server_limits; datagrams_limits
+//   request_queue_size       server_limits; -
+//   max_packet_size          -; datagrams
+//
+// and of one strategy alone, in strategy/:
+//
+//   max_queue                thread_pool_mixin
+//   stack_size               worker_threads, coroutine_stacks
+//   max_run                  coroutine_services
+//   max_requests             preforking_replacement
+//   respawning               worker_supervisor
 
 #define BOOST_TEST_MODULE matrix_limits
 

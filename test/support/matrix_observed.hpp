@@ -48,6 +48,9 @@ struct observations
     /** How many workers there were. */
     std::atomic<std::size_t> forked{0};
 
+    /** How often service_actions() was called. */
+    std::atomic<std::size_t> actions{0};
+
     /** How many loops have ended. */
     std::atomic<std::size_t> stopped{0};
 };
@@ -144,6 +147,12 @@ public:
             request.send_all("busy\n");
         else
             request.send("busy");
+    }
+
+    void service_actions() override
+    {
+        Server::service_actions();
+        ++seen_.actions;
     }
 
     void server_stopping() override

@@ -209,6 +209,32 @@ inline settings of_two_coroutines()
     return set;
 }
 
+/** A server that is at its limit with two requests in progress, in all of its processes. */
+inline settings two_at_once(socketserver::at_limit next)
+{
+    settings set;
+    set.max_active = 2;
+    set.when_full = next;
+    return set;
+}
+
+/** Where a loop looks at the next request although two are in progress: each of two synchronous
+    workers is in one. */
+inline bool looks_beyond(strategy_side const& s)
+{
+    return runs_several(s) && std::string_view(s.text) != "preforking:2";
+}
+
+/** The strategies at their limits that look at one request more. */
+inline auto const at_the_limit_and_look = [] {
+    auto result = at_the_limit;
+    std::erase_if(result, [](limited const& l) {
+        std::string_view const text(l.text);
+        return text == "synchronous" || text == "preforking:2";
+    });
+    return result;
+}();
+
 /** A server under test, served by a thread of its own until this is destroyed. */
 class in_service
 {

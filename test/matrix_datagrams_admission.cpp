@@ -1,0 +1,254 @@
+// Copyright (c) the socketserver authors
+// Distributed under the Boost Software License, Version 1.0.
+// (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
+
+// Every strategy over every transport of datagrams: how many requests at once, and what happens to
+// the next.
+
+#define BOOST_TEST_MODULE matrix_datagrams_admission
+
+#include "support/matrix_datagrams.hpp"
+
+#include <boost/test/data/monomorphic.hpp>
+#include <boost/test/data/test_case.hpp>
+#include <boost/test/unit_test.hpp>
+
+#include <cstddef>
+#include <deque>
+#include <netinet/in.h>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <sys/socket.h>
+#include <vector>
+
+using namespace matrix;
+using socketserver::at_limit;
+namespace data = boost::unit_test::data;
+
+BOOST_TEST_GLOBAL_FIXTURE(first_use);
+
+namespace {
+
+// Has handlers that wait, each for a client of its own.
+struct guests
+{
+    served& server;
+    desk& holds;
+    std::deque<datagram_peer> clients{};
+    std::deque<desk::visitor> inside{};
+
+    void enter()
+    {
+        clients.push_back(server.client());
+        clients.back().send("in");
+        inside.push_back(holds.next());
+    }
+
+    // Lets the first one go.
+    void leave()
+    {
+        holds.answer(inside.front());
+        inside.pop_front();
+        BOOST_TEST(clients.front().receive() == "in");
+        clients.pop_front();
+    }
+};
+
+bool are_in_progress(served& server, std::size_t n)
+{
+    return eventually([&] { return server.server().counters().active == n; });
+}
+
+// Gives a socket an address of this computer's own.
+datagram_peer client_from(char const* address, endpoint const& server)
+{
+    datagram_peer client(server);
+    endpoint const from(std::string(address) + ":0");
+    if (::bind(client.descriptor(), static_cast<sockaddr const*>(from.data()),
+            sizeof(sockaddr_in)) < 0)
+        throw std::runtime_error("no socket at " + from.str());
+    return client;
+}
+
+BOOST_DATA_TEST_CASE_F(
+    nothing_left, one_beyond_what_the_server_may_have_waits, cells_of_several, where)
+{
+    desk holds;
+    served server(where, holds.holds(), two_at_once(at_limit::defer));
+    guests all{server, holds};
+    all.enter();
+    all.enter();
+    BOOST_TEST(server.server().counters().active == 2u);
+    auto outside = server.client();
+    outside.send("next");
+    BOOST_TEST(holds.is_silent());
+    BOOST_TEST(outside.hears_nothing());
+    all.leave();
+    auto const next = holds.next();
+    BOOST_TEST(next.question == "next");
+    holds.answer(next);
+    BOOST_TEST(outside.receive() == "next");
+    BOOST_TEST(server.server().counters().peak == 2u);
+    BOOST_TEST(server.seen().refused == 0);
+    all.leave();
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_what_the_server_may_have_is_refused,
+    cells_where(transports, looks_beyond), where)
+{
+    desk holds;
+    served server(where, holds.holds(), two_at_once(at_limit::refuse));
+    guests all{server, holds};
+    all.enter();
+    all.enter();
+    auto outside = server.client();
+    BOOST_TEST(ask(outside, "next") == "busy");
+    all.leave();
+    BOOST_TEST(are_in_progress(server, 1));
+    all.enter();
+    BOOST_TEST(outside.hears_nothing());
+
+    auto const counters = server.server().counters();
+    BOOST_TEST(counters.accepted == 4u);
+    BOOST_TEST(counters.refused_at_limit == 1u);
+    BOOST_TEST(counters.active == 2u);
+    BOOST_TEST(counters.peak == 2u);
+    all.leave();
+    all.leave();
+    BOOST_TEST(server.seen().errors == 0);
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_the_limit_of_the_strategy_is_refused,
+    data::make(transports) * data::make(at_the_limit_and_look), transport, strategy)
+{
+    auto set = of_two_coroutines();
+    set.when_full = at_limit::refuse;
+    desk holds;
+    served server(cell_of(strategy.text, transport), holds.holds(), set);
+    guests all{server, holds};
+    for (std::size_t i = 0; i < strategy.runs; ++i)
+        all.enter();
+    auto queued = server.client();
+    for (std::size_t i = 0; i < strategy.queues; ++i)
+    {
+        queued.send("queued");
+        BOOST_REQUIRE(are_in_progress(server, strategy.runs + i + 1));
+    }
+    auto outside = server.client();
+    BOOST_TEST(ask(outside, "next") == "busy");
+    BOOST_TEST(server.server().counters().refused_at_limit == 1u);
+    for (std::size_t i = 0; i < strategy.runs; ++i)
+        all.leave();
+    for (std::size_t i = 0; i < strategy.queues; ++i)
+    {
+        holds.answer(holds.next());
+        BOOST_TEST(queued.receive() == "queued");
+    }
+    BOOST_TEST(are_in_progress(server, 0));
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, a_goodbye_that_cannot_be_sent_holds_up_nobody,
+    cells_where(unix_transports, looks_beyond), where)
+{
+    desk holds;
+    served server(where, holds.holds(), two_at_once(at_limit::refuse));
+    guests all{server, holds};
+    all.enter();
+    all.enter();
+    auto full = server.client();
+    support::fill(full.name());
+    full.send("next");
+    BOOST_REQUIRE(server.seen().error_seen.wait());
+    auto unnamed = datagram_peer::unnamed(server.address());
+    unnamed.send("next");
+    auto outside = server.client();
+    BOOST_TEST(ask(outside, "next") == "busy");
+    BOOST_TEST(server.server().counters().refused_at_limit == 3u);
+    BOOST_TEST(server.server().counters().active == 2u);
+    all.leave();
+    all.leave();
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, a_client_has_no_more_than_it_may,
+    cells_where(std::vector{transports.front()}, looks_beyond), where)
+{
+    settings set;
+    set.max_active_per_client = 1;
+    desk holds;
+    served server(where, holds.holds(), set);
+    auto first = client_from("127.0.0.1", server.address());
+    first.send("first");
+    auto const inside = holds.next();
+    // Whichever worker it comes to, and whichever port it comes from.
+    for (int i = 0; i < 4; ++i)
+    {
+        auto second = client_from("127.0.0.1", server.address());
+        BOOST_TEST(ask(second, "second") == "busy");
+        BOOST_TEST(ask(first, "again") == "busy");
+    }
+    auto other = client_from("127.0.0.2", server.address());
+    other.send("other");
+    holds.answer(holds.next());
+    BOOST_TEST(other.receive() == "other");
+    BOOST_TEST(server.server().counters().refused_per_client == 8u);
+
+    holds.answer(inside);
+    BOOST_TEST(first.receive() == "first");
+    BOOST_TEST(are_in_progress(server, 0));
+    first.send("again");
+    holds.answer(holds.next());
+    BOOST_TEST(first.receive() == "again");
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, clients_without_an_address_are_not_limited,
+    cells_where(unix_transports, runs_several), where)
+{
+    settings set;
+    set.max_active_per_client = 1;
+    desk holds;
+    served server(where, holds.holds(), set);
+    guests all{server, holds};
+    all.enter();
+    all.enter();
+    BOOST_TEST(server.server().counters().refused_per_client == 0u);
+    all.leave();
+    all.leave();
+}
+
+BOOST_DATA_TEST_CASE_F(nothing_left, where_nobody_has_time_the_caller_runs_it,
+    data::make(transports) * data::make({"threading:1", "thread-pool:1", "preforking:1/threading:1",
+                                 "preforking:1/thread-pool:1"}),
+    transport, text)
+{
+    settings set;
+    set.when_full = at_limit::caller_runs;
+    desk holds;
+    served server(
+        cell_of(text, transport),
+        [&](datagram& d) {
+            if (d.packet() == "in")
+                holds.ask("stays");
+            echo(d);
+        },
+        set);
+    guests all{server, holds};
+    all.enter();
+    // What a pool has queued waits for the first; what comes then does not.
+    auto queued = server.client();
+    bool const has_queue = std::string_view(text).find("pool") != std::string_view::npos;
+    if (has_queue)
+    {
+        queued.send("queued");
+        BOOST_REQUIRE(are_in_progress(server, 2));
+    }
+    auto next = server.client();
+    BOOST_TEST(ask(next, "runs") == "runs");
+    BOOST_TEST(queued.hears_nothing());
+    all.leave();
+    if (has_queue)
+        BOOST_TEST(queued.receive() == "queued");
+    BOOST_TEST(server.server().counters().refused_at_limit == 0u);
+}
+
+} // namespace
