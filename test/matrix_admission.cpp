@@ -221,4 +221,32 @@ BOOST_DATA_TEST_CASE(refuses_a_limit_that_would_let_in_nobody,
     BOOST_CHECK_EXCEPTION(server->serve_forever(), std::invalid_argument, is_said);
 }
 
+BOOST_DATA_TEST_CASE(refuses_an_n_that_would_let_in_nobody,
+    data::make(
+        {"threading", "thread-pool", "forking", "coroutine", "preforking", "preforking/threading"}),
+    text)
+{
+    auto const is_said = [](std::invalid_argument const& e) {
+        return std::string(e.what()).find("a limit of it is 0") != std::string::npos;
+    };
+    auto const is_refused = [&](auto const& set) {
+        auto const server = socketserver::make_server<socketserver::tcp_server>(
+            text, socketserver::configured(set), some_port(), echo);
+        BOOST_CHECK_EXCEPTION(server->serve_forever(), std::invalid_argument, is_said);
+        if (!socketserver::strategy(text).preforks())
+            BOOST_CHECK_EXCEPTION(server->handle_request(), std::invalid_argument, is_said);
+    };
+    is_refused([](auto& server) {
+        if constexpr (requires { server.dispatching_limit(0); })
+            server.dispatching_limit(0);
+        else if constexpr (requires { server.serving_limit(0); })
+            server.serving_limit(0);
+    });
+    if (std::string_view(text) == "coroutine")
+        is_refused([](auto& server) {
+            if constexpr (requires { server.max_coroutines; })
+                server.max_coroutines = 0;
+        });
+}
+
 } // namespace

@@ -111,7 +111,8 @@ public:
         @param poll_interval How often @ref service_actions is called when nothing else happens;
         more than zero. It delays nothing: a request or a @ref shutdown is seen at once.
         @throws std::logic_error The server is served already, or closed.
-        @throws std::invalid_argument The interval is not more than zero.
+        @throws std::invalid_argument The interval is not more than zero, a limit is 0, or
+        @ref when_full is what the strategy cannot do.
         @throws boost::system::system_error The listener is unusable.
         @throws ... What @ref service_actions throws.
     */
@@ -124,6 +125,7 @@ public:
 
         @throws std::logic_error The server is served already, or closed, or its strategy cannot
         serve so (pre-forking).
+        @throws std::invalid_argument A limit is 0, or @ref when_full is what the strategy cannot do.
         @throws boost::system::system_error The listener is unusable.
     */
     virtual void handle_request();
@@ -244,12 +246,12 @@ public:
     /** How long aborted requests may take to end. Read by @ref end_requests. */
     duration abort_timeout = std::chrono::seconds(5);
 
-    /** How many requests may be in progress at once, in all processes of the server; none for as
-        many as the strategy has room for. Read by the loop's thread. */
+    /** How many requests may be in progress at once, in all processes of the server, more than 0;
+        none for as many as the strategy has room for. Read by the loop's thread. */
     std::optional<std::size_t> max_active;
 
-    /** How many requests a client may have in progress at once, in all processes of the server;
-        none for as many as it likes.
+    /** How many requests a client may have in progress at once, in all processes of the server,
+        more than 0; none for as many as it likes.
 
         A client is an IPv4 address, or the network of 64 bits of an IPv6 address. Clients of Unix
         sockets have no address and are not limited. One request too many is refused, whatever
@@ -344,6 +346,16 @@ protected:
         isolates them from it, does not let it.
     */
     virtual bool caller_may_run() const noexcept;
+
+    /** Return whether a limit is 0, so that no request could ever be served: then
+        @ref serve_forever and @ref handle_request refuse to.
+
+        @return True if @ref max_active or @ref max_active_per_client is.
+
+        @par Overridden by
+        Strategies, each for the limits that it has; they call the inner one.
+    */
+    virtual bool serves_nobody() const noexcept;
 
     /** Return what is counted. */
     request_counts& counts() noexcept;

@@ -59,10 +59,10 @@ public:
 
     using Server::Server;
 
-    /** How many coroutines run at once. Read by the loop's thread. */
+    /** How many coroutines run at once, more than 0. Read by the loop's thread. */
     std::size_t max_coroutines = default_max_coroutines();
 
-    /** How many threads run coroutines, the loop's own among them; 0 is 1. Read by the loop's
+    /** How many threads run coroutines, the loop's own among them, more than 0. Read by the loop's
         thread. */
     std::size_t threads = 1;
 
@@ -99,6 +99,7 @@ public:
         typename Server::request_type& request, endpoint const& client_address) override
     {
         this->hand_over(request, client_address, [this](std::unique_ptr<active_request>&& r) {
+            // It may have been set since serving began.
             auto const all = std::max<std::size_t>(threads, 1);
             services_.stack_size.store(stack_size, std::memory_order_relaxed);
             services_.watch(max_run);
@@ -138,6 +139,11 @@ protected:
     bool has_room() const noexcept override
     {
         return scheduler_.size() + threads_.size() < max_coroutines;
+    }
+
+    bool serves_nobody() const noexcept override
+    {
+        return max_coroutines == 0 || threads == 0 || Server::serves_nobody();
     }
 
     event_source* source() noexcept override { return &scheduler_; }

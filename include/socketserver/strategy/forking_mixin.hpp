@@ -55,7 +55,7 @@ public:
 
     using Server::Server;
 
-    /** How many children there may be. Read by the loop's thread. */
+    /** How many children there may be, more than 0. Read by the loop's thread. */
     std::size_t max_children = 40;
 
     /** Whether to refuse to fork beside other threads, instead of a warning. Means nothing with a
@@ -155,6 +155,11 @@ protected:
     bool caller_may_run() const noexcept override { return false; }
 
     bool has_room() const noexcept override { return children().size() < max_children; }
+
+    bool serves_nobody() const noexcept override
+    {
+        return max_children == 0 || Server::serves_nobody();
+    }
 
     event_source* source() noexcept override
     {

@@ -45,7 +45,7 @@ public:
 
     using Server::Server;
 
-    /** How many workers serve. Read when `serve_forever()` begins. */
+    /** How many workers serve, more than 0. Read when `serve_forever()` begins. */
     std::size_t workers = default_workers();
 
     /** After how many requests a worker is replaced; 0 for never.
@@ -149,6 +149,8 @@ protected:
         }
         supervisor_.drain();
     }
+
+    bool serves_nobody() const noexcept override { return workers == 0 || Server::serves_nobody(); }
 
     void loop_begins() noexcept override
     {

@@ -42,7 +42,7 @@ public:
 
     using Server::Server;
 
-    /** How many threads run requests. Read by the loop's thread. */
+    /** How many threads run requests, more than 0. Read by the loop's thread. */
     std::size_t pool_workers = default_pool_workers();
 
     /** How many requests may wait for a thread; as many as there are threads by default. Read by
@@ -83,6 +83,11 @@ protected:
     bool has_room() const noexcept override
     {
         return threads_.size() < pool_workers + max_queue.value_or(pool_workers);
+    }
+
+    bool serves_nobody() const noexcept override
+    {
+        return pool_workers == 0 || Server::serves_nobody();
     }
 
     void after_fork(fork_role role) override

@@ -40,7 +40,7 @@ public:
 
     using Server::Server;
 
-    /** How many requests run at once. Read by the loop's thread. */
+    /** How many requests run at once, more than 0. Read by the loop's thread. */
     std::size_t max_threads = 1000;
 
     /** Whether `server_close()` returns without waiting for requests in progress. Read by its
@@ -79,6 +79,11 @@ public:
 
 protected:
     bool has_room() const noexcept override { return threads_.size() < max_threads; }
+
+    bool serves_nobody() const noexcept override
+    {
+        return max_threads == 0 || Server::serves_nobody();
+    }
 
     bool waits_on_close() const noexcept override
     {

@@ -81,6 +81,11 @@ bool base_server::caller_may_run() const noexcept
     return true;
 }
 
+bool base_server::serves_nobody() const noexcept
+{
+    return max_active == 0u || max_active_per_client == 0u;
+}
+
 std::size_t base_server::left_in_queue() noexcept
 {
     return 0;

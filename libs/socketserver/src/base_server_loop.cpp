@@ -80,7 +80,7 @@ void base_server::check_limits(char const* operation)
         throw std::invalid_argument(
             std::string(operation) + ": the server at " + server_address().str() + why);
     };
-    if (max_active == 0u || max_active_per_client == 0u)
+    if (serves_nobody())
         refuse(" could never serve a request: a limit of it is 0");
     if (when_full == at_limit::caller_runs && !caller_may_run())
         refuse(" cannot run requests in its loop where its strategy has no room; possible are "
