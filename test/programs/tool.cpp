@@ -9,59 +9,24 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
-#include "support/client.hpp"
+#include "programs/tool.hpp"
 #include "support/connected.hpp"
-#include "support/program.hpp"
 
 #include <socketserver/datagram_client.hpp>
 
-#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <ostream>
 #include <string>
 #include <system_error>
 #include <unistd.h>
 #include <vector>
 
 namespace data = boost::unit_test::data;
-using socketserver::endpoint;
-using support::client;
-using support::program;
+using namespace tool;
 
 namespace {
-
-using words = std::vector<std::string>;
-
-// The server, and where it listens.
-struct echo
-{
-    explicit echo(std::string const& strategy, words const& more = {})
-        : server("socketserver", with(strategy, more))
-    {
-    }
-
-    static words with(std::string const& strategy, words const& more)
-    {
-        words line{"echo", "--bind", "127.0.0.1:0", "--strategy", strategy};
-        line.insert(line.end(), more.begin(), more.end());
-        return line;
-    }
-
-    program server;
-    endpoint address = server.address();
-};
-
-// A client whose bytes came back, so that its request is in progress.
-client in_progress(endpoint const& server)
-{
-    client c(server);
-    c.send("here");
-    BOOST_REQUIRE(c.bytes(4) == "here");
-    return c;
-}
 
 // Returns once nobody listens any more.
 void await_closed(endpoint const& server)
@@ -92,20 +57,6 @@ bool runs_in_the_loop(std::string const& strategy)
     return strategy == "synchronous" || strategy == "preforking:2";
 }
 
-struct bad_input
-{
-    words arguments;
-    int status;
-    std::string named;
-};
-
-std::ostream& operator<<(std::ostream& to, bad_input const& b)
-{
-    for (auto const& a : b.arguments)
-        to << a << ' ';
-    return to;
-}
-
 std::vector<bad_input> const bad_inputs{
     {{}, 2, "command"},
     {{"frobnicate"}, 2, "frobnicate"},
@@ -129,25 +80,7 @@ std::vector<bad_input> const bad_inputs{
     {{"echo", "--drain-timeout", "nan"}, 2, "--drain-timeout"},
 };
 
-void check_refused(words const& arguments, int status, std::string const& named)
-{
-    program tool("socketserver", arguments);
-    auto const errors = tool.errors();
-    BOOST_TEST_CONTEXT(errors)
-    {
-        BOOST_TEST(tool.exit_status() == status);
-        BOOST_TEST(tool.output() == "");
-        BOOST_TEST(errors.starts_with("socketserver: "));
-        BOOST_TEST(errors.find(named) != errors.npos);
-        BOOST_TEST(std::count(errors.begin(), errors.end(), '\n') == 1);
-        // Where in a library's sources it was noticed is of no use to anyone here.
-        BOOST_TEST(errors.find(".hpp") == errors.npos);
-    }
-}
-
 } // namespace
-
-BOOST_AUTO_TEST_SUITE(tool)
 
 BOOST_DATA_TEST_CASE(sends_back_bytes_as_they_come, strategies, strategy)
 {
@@ -330,5 +263,3 @@ BOOST_AUTO_TEST_CASE(tells_its_version)
     BOOST_TEST(tool.output().starts_with("socketserver "));
     BOOST_TEST(tool.exit_status() == 0);
 }
-
-BOOST_AUTO_TEST_SUITE_END()

@@ -3,6 +3,7 @@
 // (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
 
 #include "command.hpp"
+#include "limits.hpp"
 
 #include <socketserver/base_server.hpp>
 #include <socketserver/datagram_server.hpp>
@@ -17,12 +18,10 @@
 #include <boost/system/system_error.hpp>
 
 #include <array>
-#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
 #include <memory>
-#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -36,9 +35,10 @@ namespace {
 class echo_handler : public socketserver::stream_request_handler
 {
 public:
-    explicit echo_handler(std::optional<std::chrono::nanoseconds> idle)
+    explicit echo_handler(limits const& set)
     {
-        timeout = idle;
+        timeout = set.timeout;
+        deadline = set.deadline;
         // What came in one piece may go back in several: the last is not to wait for an ACK.
         disable_nagle_algorithm = true;
     }
@@ -67,18 +67,20 @@ private:
 
 // Over what the address says, and what was asked for.
 std::unique_ptr<socketserver::base_server> make_echo(socketserver::strategy const& strategy,
-    socketserver::endpoint const& bind, bool datagrams,
-    std::optional<std::chrono::nanoseconds> idle)
+    socketserver::endpoint const& bind, bool datagrams, limits const& set)
 {
     using namespace socketserver;
-    auto const connection = handler<echo_handler>(idle);
+    if (datagrams && (set.timeout || set.deadline))
+        limits::refuse(set.timeout ? "timeout" : "deadline", "connections");
+    auto const limited = configured([&](auto& server) { set.apply(server); });
+    auto const connection = handler<echo_handler>(set);
     auto const packet = [](datagram& d) { d.send(d.packet()); };
     bool const is_unix = bind.family() == address_family::unix_domain;
     if (datagrams)
-        return is_unix ? make_server<unix_datagram_server>(strategy, bind, packet)
-                       : make_server<udp_server>(strategy, bind, packet);
-    return is_unix ? make_server<unix_stream_server>(strategy, bind, connection)
-                   : make_server<tcp_server>(strategy, bind, connection);
+        return is_unix ? make_server<unix_datagram_server>(strategy, limited, bind, packet)
+                       : make_server<udp_server>(strategy, limited, bind, packet);
+    return is_unix ? make_server<unix_stream_server>(strategy, limited, bind, connection)
+                   : make_server<tcp_server>(strategy, limited, bind, connection);
 }
 
 log_severity to_severity(std::string const& text)
@@ -97,14 +99,6 @@ log_severity to_severity(std::string const& text)
     throw std::invalid_argument(
         "--log '" + text +
         "': there is no such level; possible are trace, debug, info, warning, error and fatal");
-}
-
-std::chrono::nanoseconds to_duration(std::string const& option, double seconds)
-{
-    // Ten years: what the clock counts in 64 bits of nanoseconds ends not much later.
-    if (!(seconds >= 0 && seconds <= 315e6))
-        throw std::invalid_argument("--" + option + ": it takes seconds, from 0 to 315000000");
-    return std::chrono::round<std::chrono::nanoseconds>(std::chrono::duration<double>(seconds));
 }
 
 socketserver::base_server* of_signal = nullptr;
@@ -134,6 +128,7 @@ int echo(arguments const& given)
     std::string strategy;
     std::string level;
     bool datagrams = false;
+    limits set;
     po::options_description options("Options");
     auto add = options.add_options();
     add("bind", po::value(&bind)->value_name("ENDPOINT")->default_value("127.0.0.1:8009"),
@@ -141,12 +136,9 @@ int echo(arguments const& given)
         "free one); unix:/run/echo.sock or unix:@name");
     add("datagrams", po::bool_switch(&datagrams), "serve datagrams and not connections");
     add("strategy", po::value(&strategy)->value_name("TEXT")->default_value("threading"),
-        "synchronous, threading[:N], thread-pool[:N], forking[:N], coroutine[:N], or "
-        "preforking[:N], alone or before one of these as in preforking:4/coroutine");
-    add("timeout", po::value<double>()->value_name("SECONDS")->default_value(0),
-        "end a connection on which no byte has moved for so long; 0 for never");
-    add("drain-timeout", po::value<double>()->value_name("SECONDS")->default_value(30),
-        "how long connections may go on after SIGTERM or SIGINT");
+        "synchronous, threading[:N], thread-pool[:N], forking[:N], fork-server[:N], coroutine[:N], "
+        "or preforking[:N], alone or before one of these as in preforking:4/coroutine");
+    set.add_to(options);
     add("log", po::value(&level)->value_name("LEVEL")->default_value("info"),
         "what goes to standard error: trace, debug, info, warning, error or fatal");
     add("help,h", "this text");
@@ -165,13 +157,8 @@ int echo(arguments const& given)
         return EXIT_SUCCESS;
     }
 
-    std::optional<std::chrono::nanoseconds> idle;
-    if (auto const limit = to_duration("timeout", values["timeout"].as<double>()); limit.count())
-        idle = limit;
     socketserver::log_to_stderr(to_severity(level));
-    auto const server = make_echo(strategy, bind, datagrams, idle);
-    server->drain_timeout = to_duration("drain-timeout", values["drain-timeout"].as<double>());
-
+    auto const server = make_echo(strategy, bind, datagrams, set);
     count_on_signal(*server);
     std::cout << "listening on " << server->server_address() << std::endl;
     return socketserver::run_until_signal(*server);
