@@ -48,7 +48,7 @@ std::vector<limits> const promised{
     {"forking:64", 64, 2.1, 20},
     {"coroutine", 64, 2.15, 9.5},
     {"preforking:2", 2, 2.1, 8},
-    {"preforking:2/coroutine", 64, 2.4, 9.5}, // of two processes, each with fewer in a turn
+    {"preforking:2/coroutine", 64, 2.4, 9.5},
 };
 
 struct cost

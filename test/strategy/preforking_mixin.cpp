@@ -172,6 +172,19 @@ BOOST_FIXTURE_TEST_CASE(shutdown_answers_what_is_in_progress, nothing_left)
     BOOST_TEST(server.seen().errors == 0);
 }
 
+BOOST_FIXTURE_TEST_CASE(no_worker_takes_a_request_after_a_shutdown, nothing_left)
+{
+    for (int i = 0; i < 30; ++i)
+    {
+        served_as<preforking> server(tells_its_process, two);
+        auto early = server.client();
+        BOOST_TEST(hear(early) != the_end);
+        server->shutdown();
+        auto late = server.client();
+        BOOST_TEST(is_silent(late));
+    }
+}
+
 BOOST_FIXTURE_TEST_CASE(workers_do_not_hear_the_interrupt_of_a_terminal, nothing_left)
 {
     served_as<preforking> server(tells_its_process, two);

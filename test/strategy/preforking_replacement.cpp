@@ -174,6 +174,7 @@ BOOST_FIXTURE_TEST_CASE(a_server_may_stop_while_its_workers_are_replaced, nothin
     for (int i = 0; i < 5; ++i)
     {
         served_as<many> server(tells_its_process, two);
+        BOOST_TEST(eventually([&] { return server.seen().forked >= 2u; }));
         server->replace_workers();
         BOOST_TEST(eventually([&] { return server.seen().forked >= std::size_t(2 + i % 3); }));
         server->replace_workers();

@@ -8,6 +8,7 @@
 #include <socketserver/base_server.hpp>
 #include <socketserver/strategy/dispatching.hpp>
 #include <socketserver/strategy/worker_supervisor.hpp>
+#include <socketserver/time_after.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -25,7 +26,8 @@ SOCKETSERVER_DECL std::size_t default_workers() noexcept;
     Each worker runs the server within: `preforking_mixin<coroutine_mixin<tcp_server>>` is several
     processes of many coroutines each. This process supervises them: it replaces a worker that dies
     (see @ref worker_supervisor), that has taken @ref max_requests, or that is to be replaced
-    (@ref replace_workers), has them drain on shutdown, and when it dies itself, they drain and go.
+    (@ref replace_workers), and has them drain on shutdown. When `shutdown()` returns, none of them
+    takes a request any more. When this process dies, they drain and go.
 
     Hooks up to `process_request`, and `service_actions`, run in every worker; `service_actions` in
     this process too. Each worker has memory of its own from the start of `serve_forever()` on.
@@ -109,17 +111,29 @@ public:
     */
     std::optional<typename Server::accepted> get_request() override
     {
+        worker_supervisor::taking const taking(supervisor_);
+        if (!taking.is_allowed())
+            return std::nullopt;
         auto taken = Server::get_request();
         if (taken)
             supervisor_.worker_took_request();
         return taken;
     }
 
-    /** Tell the supervising process that this worker takes no more requests, and go on as the
-        server within does. */
+    /** In a worker, tell the supervising process that this one takes no more requests; there, see
+        to it that none does. Then go on as the server within does. */
     void server_stopping() override
     {
-        supervisor_.worker_leaves();
+        if (in_worker_)
+            supervisor_.worker_leaves();
+        else
+        {
+            supervisor_.drain();
+            // One that was about to take a request is done with that at once.
+            this->attend(
+                supervisor_, [this] { return !supervisor_.any_takes(); },
+                time_after(this->drain_timeout), true);
+        }
         Server::server_stopping();
     }
 

@@ -60,8 +60,13 @@ public:
     */
     void replace_workers() noexcept;
 
-    /** Replace no worker any more, and ask all to drain and go. Once is enough. */
+    /** Replace no worker any more, and have all take no more requests, drain and go. Once is
+        enough. */
     void drain() noexcept;
+
+    /** Return whether a worker is about to take a request that it began to take before @ref drain.
+        None begins after that. */
+    bool any_takes() const noexcept;
 
     /** Make the workers abort their requests. */
     void abort() noexcept;
@@ -99,6 +104,29 @@ public:
         @param jitter The number is increased by one drawn from 0 to this.
     */
     void worker_lasts(std::size_t requests, std::size_t jitter) noexcept;
+
+    /** It takes a request, as long as this lives. The thread of its loop. */
+    class SOCKETSERVER_DECL taking
+    {
+    public:
+        /** Begin to take one.
+
+            @param supervisor The worker's copy; it outlives this.
+        */
+        explicit taking(worker_supervisor& supervisor) noexcept;
+
+        /** Tell the supervisor that it was taken, or that there was none. */
+        ~taking();
+
+        taking(taking const&) = delete;
+        taking& operator=(taking const&) = delete;
+
+        /** Return whether it may: false when the server is told to stop. */
+        bool is_allowed() const noexcept;
+
+    private:
+        worker_supervisor& supervisor_;
+    };
 
     /** It has taken a request. Any thread of the worker. */
     void worker_took_request() noexcept;

@@ -155,11 +155,7 @@ def c23_serve_again():
         return [first, ended, ask(s.address, b"echo 2\n"), list(s.other)]
 
 
-# Workers hear of a shutdown() a moment after it has returned.
-LATER = "a client that comes right after shutdown() may still be served by a worker"
-
-
-@scenario(prefork=LATER)
+@scenario()
 def c24_connect_between_loops():
     """A client that comes between two loops waits for the second."""
     with started("--poll", "0.05") as s:
@@ -212,7 +208,7 @@ def c81_serve_what_is_closed():
         return {"handle": one, "loop": s.tell("join 1"), "ret": list(s.other)}
 
 
-@scenario(prefork=LATER)
+@scenario()
 def c83_close_with_a_client_in_the_backlog():
     """Nobody accepts a client that came after shutdown(); server_close() resets it."""
     with started("--poll", "0.05") as s:

@@ -38,12 +38,17 @@ std::size_t default_workers() noexcept
 
 namespace {
 
-// What a worker tells its supervisor.
+// What a worker and its supervisor tell each other.
 struct worker_page
 {
     std::atomic<bool> serves{false};
     std::atomic<bool> is_done{false};
     std::atomic<bool> leaves{false};
+    // While it takes a request.
+    std::atomic<bool> takes{false};
+
+    // What the supervisor tells it: to take no more.
+    std::atomic<bool> stops{false};
     crash_report::record crash;
 };
 
@@ -283,8 +288,18 @@ void worker_supervisor::drain() noexcept
         std::lock_guard const lock(state_->mutex);
         if (std::exchange(state_->wanted, 0) == 0)
             return;
+        for (auto const& w : state_->workers)
+            w.page->stops = true;
     }
     state_->children.signal(SIGTERM);
+}
+
+bool worker_supervisor::any_takes() const noexcept
+{
+    auto const& s = *state_;
+    std::lock_guard const lock(s.mutex);
+    return std::any_of(
+        s.workers.begin(), s.workers.end(), [](worker const& w) { return w.page->takes.load(); });
 }
 
 void worker_supervisor::abort() noexcept
@@ -358,6 +373,30 @@ void worker_supervisor::worker_lasts(std::size_t requests, std::size_t jitter) n
                         ? 0
                         : requests + std::uniform_int_distribution<std::size_t>(0, jitter)(numbers);
     state_->taken = 0;
+}
+
+worker_supervisor::taking::taking(worker_supervisor& supervisor) noexcept
+    : supervisor_(supervisor)
+{
+    if (auto* const page = supervisor_.state_->own_page)
+        page->takes = true;
+}
+
+worker_supervisor::taking::~taking()
+{
+    auto* const page = supervisor_.state_->own_page;
+    if (!page)
+        return;
+    page->takes = false;
+    // Whoever waits for it has set this before.
+    if (page->stops)
+        supervisor_.state_->asked.wake();
+}
+
+bool worker_supervisor::taking::is_allowed() const noexcept
+{
+    auto const* const page = supervisor_.state_->own_page;
+    return !page || !page->stops;
 }
 
 void worker_supervisor::worker_took_request() noexcept
