@@ -32,7 +32,8 @@ struct SOCKETSERVER_DECL server_counters
     /** Requests that `verify_request` did not let in. */
     std::uint64_t rejected = 0;
 
-    /** Requests that were refused because the server was at its limit. */
+    /** Requests that were refused because the server was at its limit, or nothing could be had to
+        run them. */
     std::uint64_t refused_at_limit = 0;
 
     /** Requests that were refused because their client had too many. */

@@ -49,6 +49,10 @@ public:
     /** Count the request as one whose process died of a signal, and give the place back. */
     void crashed() noexcept;
 
+    /** Count the request as one that was refused, because nothing could be had to run it, and give
+        the place back. */
+    void refused() noexcept;
+
     /** Have no place, without giving it back: in a process that was just forked, because the place
         is the parent's. */
     void forget() noexcept;

@@ -53,35 +53,6 @@ std::string as_lines(std::map<int, std::string> const& descriptors)
     return lines;
 }
 
-// What serve_forever() has thrown.
-class served_to_its_end
-{
-public:
-    explicit served_to_its_end(base_server& server)
-        : loop_([this, &server] {
-            try
-            {
-                server.serve_forever(1h);
-            }
-            catch (std::runtime_error const& e)
-            {
-                thrown_ = e.what();
-            }
-        })
-    {
-    }
-
-    std::string thrown()
-    {
-        loop_.join();
-        return thrown_;
-    }
-
-private:
-    std::string thrown_;
-    std::thread loop_;
-};
-
 } // namespace
 
 BOOST_FIXTURE_TEST_CASE(a_handler_sees_the_program_as_it_was_at_the_start, nothing_left)

@@ -10,6 +10,9 @@
 #include <socketserver/strategy/forking_mixin.hpp>
 
 #include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -52,6 +55,36 @@ public:
 
 private:
     pid_t process_;
+};
+
+/** Serves in a thread of its own until serve_forever() throws. */
+class served_to_its_end
+{
+public:
+    explicit served_to_its_end(base_server& server)
+        : loop_([this, &server] {
+            try
+            {
+                server.serve_forever(1h);
+            }
+            catch (std::runtime_error const& e)
+            {
+                thrown_ = e.what();
+            }
+        })
+    {
+    }
+
+    /** What it has thrown. */
+    std::string thrown()
+    {
+        loop_.join();
+        return thrown_;
+    }
+
+private:
+    std::string thrown_;
+    std::thread loop_;
 };
 
 } // namespace matrix

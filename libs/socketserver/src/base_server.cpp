@@ -309,7 +309,7 @@ void base_server::after_fork(fork_role role)
     s.process = ::getpid();
     open_sockets::close_others(role == fork_role::request ? current_request : nullptr);
     s.abort_requested = false;
-    s.counts.serve();
+    s.counts.after_fork();
     s.drain_until.reset();
     if (role == fork_role::worker)
     {

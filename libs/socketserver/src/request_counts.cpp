@@ -49,8 +49,10 @@ request_counts::admission request_counts::admit(request_place& place, endpoint c
         if (!clients_.enter(key, slot_index(), *most_of_client))
             return admission::too_many_of_client;
     }
-    own_->active.fetch_add(1);
+    // The sum is never less than its parts, not even where a process is killed in between: below zero
+    // it would be beyond every limit.
     auto const active = shared_->active.fetch_add(1) + 1;
+    own_->active.fetch_add(1);
     if (most && active > *most)
     {
         leave(key);
@@ -66,8 +68,8 @@ request_counts::admission request_counts::admit(request_place& place, endpoint c
 
 void request_counts::leave(client_places::key const& client) noexcept
 {
-    shared_->active.fetch_sub(1);
     own_->active.fetch_sub(1);
+    shared_->active.fetch_sub(1);
     clients_.leave(client, slot_index());
 }
 
@@ -163,6 +165,13 @@ void request_place::crashed() noexcept
 {
     if (auto* const counts = std::exchange(counts_, nullptr))
         counts->leave_and_count(client_, true);
+}
+
+void request_place::refused() noexcept
+{
+    if (counts_)
+        counts_->add(request_counts::refused_at_limit);
+    request_place const gone(std::move(*this));
 }
 
 void request_place::forget() noexcept

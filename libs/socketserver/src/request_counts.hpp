@@ -85,6 +85,9 @@ public:
             shared_->closes = false;
     }
 
+    // Begins anew in a process that was just forked: what the server does is not its to say.
+    void after_fork() noexcept { phase_ = phase::serving; }
+
     void add(counter c, std::uint64_t n = 1) noexcept
     {
         own_->values[c].fetch_add(n, std::memory_order_relaxed);

@@ -73,6 +73,8 @@ void fork_server::state::forget(std::vector<gone>& out, std::map<std::size_t, ch
     close_if_open(c.pidfd);
     if (how.signal != 0)
         c.place.crashed();
+    else if (how.what == fork_server_report::lost)
+        c.place.refused();
     out.push_back({std::move(c.client), pid_of(number).exchange(0), how.signal, how.status,
         how.what == fork_server_report::lost});
     children.erase(at);
@@ -116,6 +118,8 @@ void fork_server::state::receive(std::vector<gone>& out)
 void fork_server::state::lose(std::vector<gone>& out)
 {
     dead = true;
+    // It may live: one that cannot be spoken with is of no use, and is not waited for.
+    ::kill(process, SIGKILL);
     auto const [signal, status] = reap();
     if (!ends_it)
         log(log_severity::error,
@@ -126,7 +130,9 @@ void fork_server::state::lose(std::vector<gone>& out)
     {
         auto const next = std::next(at);
         if (at->second.pidfd < 0)
-            forget(out, at, {fork_server_report::lost, 0, 0, 0, 0});
+            forget(out, at,
+                {at->second.began ? fork_server_report::ended : fork_server_report::lost, 0, 0, 0,
+                    0});
         else
             watch(at->second.pidfd);
         at = next;
@@ -139,7 +145,12 @@ void fork_server::state::look_at_orphans(std::vector<gone>& out)
     {
         auto const next = std::next(at);
         if (is_readable(at->second.pidfd))
+        {
+            // How one has ended nobody can tell, but those that are killed here.
+            if (ends_it)
+                at->second.place.crashed();
             forget(out, at, {fork_server_report::ended, 0, 0, 0, 0});
+        }
         at = next;
     }
 }
