@@ -6,14 +6,19 @@
 
 #define BOOST_TEST_MODULE coroutine_threads
 
+#include "support/logged.hpp"
 #include "support/matrix_cells.hpp"
 #include "support/matrix_jobs.hpp"
 #include "support/matrix_threads.hpp"
+
+#include <socketserver/ready.hpp>
+#include <socketserver/strategy/coroutine_mixin.hpp>
 
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
 #include <deque>
+#include <limits>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -25,6 +30,8 @@
 
 using namespace matrix;
 using socketserver::coroutine_threads;
+
+using coroutine = socketserver::coroutine_mixin<socketserver::tcp_server>;
 
 BOOST_TEST_GLOBAL_FIXTURE(first_use);
 
@@ -156,6 +163,21 @@ BOOST_FIXTURE_TEST_CASE(where_no_more_can_be_started_those_that_there_are_do_all
     for (int i = 0; i < 3; ++i)
         BOOST_TEST(begun.wait());
     BOOST_TEST(runs_in.size() == 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_request_for_which_a_thread_has_no_stack_was_refused, nothing_left)
+{
+    support::logged log;
+    socketserver::ready<coroutine> server("127.0.0.1:0", echo);
+    server.threads = 2;
+    // There are no such addresses.
+    server.stack_size = std::numeric_limits<std::size_t>::max() / 4;
+    client_stream client(server.server_address());
+    server.handle_request();
+    BOOST_TEST(hear(client) == the_end);
+    BOOST_TEST(eventually([&] { return server.counters().active == 0; }));
+    BOOST_TEST(server.counters().refused_at_limit == 1u);
+    BOOST_TEST(log.wait_for(client.local_endpoint().str() + ": closed, as no coroutine"));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_forked_process_begins_without_the_threads, with_jobs)

@@ -67,8 +67,23 @@ struct coroutine_threads::thread
         catch (std::exception const& e)
         {
             scheduler.uncount();
-            log(log_severity::error,
-                request->client().str() + ": no coroutine could be started: " + e.what());
+            request->place.refused();
+            say_refused(*request, e);
+        }
+    }
+
+    // Even if memory is what there was none of.
+    static void say_refused(active_request const& request, std::exception const& why) noexcept
+    {
+        try
+        {
+            log(log_severity::error, request.client().str() +
+                                         ": closed, as no coroutine could be started (" +
+                                         why.what() + ')');
+        }
+        catch (std::exception const&)
+        {
+            log(log_severity::error, "a request is closed, as no coroutine could be started");
         }
     }
 
