@@ -70,8 +70,9 @@ public:
         the loop's thread for each request.
 
         Only what a handler uses of it becomes memory. Below it lies a guard of 64 KiB: a handler
-        that needs more than its stack ends the process by SIGSEGV. The guards use up to a quarter
-        of the mappings that the system allows (`vm.max_map_count`), which is enough for 8000 stacks;
+        that needs more than its stack ends the process by SIGSEGV, unless one function of it has
+        more than that in its frame and steps over the guard. The guards use up to a quarter of the
+        mappings that the system allows (`vm.max_map_count`), which is enough for 8000 stacks;
         further ones have no guard, which is logged once.
     */
     std::size_t stack_size = 256 * 1024;
