@@ -25,6 +25,7 @@
 #include <functional>
 #include <latch>
 #include <poll.h>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <sys/eventfd.h>
@@ -579,6 +580,77 @@ BOOST_AUTO_TEST_CASE(attends_to_what_a_strategy_adds)
     server.shutdown();
     loop.get();
     server.events = nullptr;
+}
+
+BOOST_AUTO_TEST_CASE(a_strategy_without_a_descriptor_waits_for_the_loop_as_well)
+{
+    // It keeps its descriptor to itself.
+    class events final : public event_source
+    {
+    public:
+        ~events() override { ::close(descriptor_); }
+
+        int descriptor() const noexcept override { return -1; }
+        std::chrono::steady_clock::time_point next_timer() const noexcept override { return at; }
+
+        bool wait_with(
+            std::span<int const> others, std::chrono::steady_clock::time_point until) override
+        {
+            std::vector<pollfd> all{{descriptor_, POLLIN, 0}};
+            for (int const other : others)
+                all.push_back({other, POLLIN, 0});
+            auto const left = until - std::chrono::steady_clock::now();
+            auto const ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
+            ::poll(all.data(), all.size(), static_cast<int>(std::max<long>(ms, 0)));
+            ++waits;
+            std::uint64_t n;
+            if (::read(descriptor_, &n, sizeof n) > 0)
+                at = std::chrono::steady_clock::time_point::min();
+            return true;
+        }
+
+        void run() override
+        {
+            at = std::chrono::steady_clock::time_point::max();
+            ++runs;
+            runs.notify_all();
+        }
+
+        void set() const
+        {
+            std::uint64_t const one = 1;
+            [[maybe_unused]] auto const n = ::write(descriptor_, &one, sizeof one);
+        }
+
+        std::atomic<int> waits{0};
+        std::atomic<int> runs{0};
+        std::chrono::steady_clock::time_point at = std::chrono::steady_clock::time_point::max();
+
+    private:
+        int descriptor_ = ::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    } source;
+    server.events = &source;
+    beside loop(serve());
+    loop.wait_until_asleep();
+    source.set();
+    wait_for(source.runs, 1);
+    server.ring();
+    wait_for(server.taken, 1);
+    // Without room it is not ended by a request, but by the place that is free again.
+    server.room = false;
+    source.set();
+    wait_for(source.runs, 2);
+    server.ring();
+    loop.wait_until_asleep();
+    BOOST_TEST(server.taken == 1);
+    server.room = true;
+    server.note_place_freed();
+    wait_for(server.taken, 2);
+    server.shutdown();
+    loop.get();
+    server.events = nullptr;
+    BOOST_TEST(source.runs == 2);
+    BOOST_TEST(source.waits < 20);
 }
 
 BOOST_AUTO_TEST_CASE(closing_ends_a_running_loop_normally)

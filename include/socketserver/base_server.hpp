@@ -15,6 +15,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 
 namespace socketserver {
 
@@ -48,6 +49,20 @@ public:
         @return The time; `time_point::max()` for never.
     */
     virtual std::chrono::steady_clock::time_point next_timer() const noexcept;
+
+    /** Wait, for a source that has no descriptor: for what it knows, and for others' descriptors.
+
+        The loop asks for it in every turn. This one leaves the wait to the loop.
+
+        @param others Descriptors that end the wait when they are readable, non-blocking or about to
+        be; -1 stands for none.
+        @param until When it ends at the latest.
+        @return Whether it has waited; if so, the loop looks at the descriptors, and at
+        @ref next_timer, without waiting.
+        @throws boost::system::system_error The descriptors cannot be waited for; it ends the loop.
+    */
+    virtual bool wait_with(
+        std::span<int const> others, std::chrono::steady_clock::time_point until);
 
     /** Do what there is to do, without waiting. What it throws ends the loop. */
     virtual void run() = 0;

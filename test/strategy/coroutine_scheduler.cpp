@@ -45,10 +45,13 @@ struct with_jobs : job_server, nothing_left
         {
             auto const now = clk::now();
             // The earliest time that can be said, if there is something to run.
-            auto const left = std::clamp(scheduler.next_timer(), now, end) - now;
-            auto const ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-            pollfd fd{scheduler.descriptor(), POLLIN, 0};
-            ::poll(&fd, 1, static_cast<int>(ms));
+            auto const until = std::clamp(scheduler.next_timer(), now, end);
+            if (!scheduler.wait_with({}, until))
+            {
+                auto const ms = std::chrono::ceil<std::chrono::milliseconds>(until - now).count();
+                pollfd fd{scheduler.descriptor(), POLLIN, 0};
+                ::poll(&fd, 1, static_cast<int>(ms));
+            }
             scheduler.run();
         }
         return condition();

@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <memory>
+#include <span>
 
 namespace socketserver {
 
@@ -54,6 +55,8 @@ public:
 
     int descriptor() const noexcept override;
     std::chrono::steady_clock::time_point next_timer() const noexcept override;
+    bool wait_with(
+        std::span<int const> others, std::chrono::steady_clock::time_point until) override;
 
     /** Resume the requests whose wait is over, each until it waits again. */
     void run() override;

@@ -31,6 +31,11 @@ std::chrono::steady_clock::time_point event_source::next_timer() const noexcept
     return std::chrono::steady_clock::time_point::max();
 }
 
+bool event_source::wait_with(std::span<int const>, std::chrono::steady_clock::time_point)
+{
+    return false;
+}
+
 request_registry& request_registry::of(base_server& server) noexcept
 {
     return server.state_->requests;

@@ -209,7 +209,6 @@ bool base_server::wait_turn(loop_wait& wait, bool listening, clock::time_point u
     auto& stop = s.stop();
     bool const take = listening && may_take(until);
     auto* const events = source();
-    int const descriptor = events ? events->descriptor() : -1;
     if (events)
         until = std::min(until, events->next_timer());
     // It is not the listener that will tell.
@@ -217,7 +216,7 @@ bool base_server::wait_turn(loop_wait& wait, bool listening, clock::time_point u
     if (kept)
         until = clock::time_point::min();
 
-    auto const ready = wait(take ? fileno() : -1, stop.descriptor(), descriptor, until);
+    auto const ready = wait(take ? fileno() : -1, stop.descriptor(), events, until);
     if (ready.wake)
     {
         stop.drain();
@@ -335,7 +334,7 @@ bool base_server::attend(event_source& events, std::function<bool()> const& done
         if (clock::now() >= until || (abortable && state_->abort_requested))
             return false;
         auto const ready =
-            wait(-1, stop.descriptor(), events.descriptor(), std::min(until, events.next_timer()));
+            wait(-1, stop.descriptor(), &events, std::min(until, events.next_timer()));
         if (ready.wake)
             stop.drain();
         if (!ready.source && events.next_timer() > clock::now())

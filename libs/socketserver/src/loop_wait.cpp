@@ -4,6 +4,8 @@
 
 #include "loop_wait.hpp"
 
+#include <socketserver/base_server.hpp>
+
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
@@ -27,6 +29,14 @@ std::chrono::nanoseconds left_until(loop_wait::clock::time_point until)
     return until > now ? until - now : std::chrono::nanoseconds(0);
 }
 
+// What an event in the set is of.
+enum : unsigned
+{
+    is_listener,
+    is_wake,
+    is_source
+};
+
 } // namespace
 
 loop_wait::loop_wait(bool listener_is_shared)
@@ -41,20 +51,32 @@ loop_wait::~loop_wait()
         ::close(set_);
 }
 
-loop_wait::ready loop_wait::operator()(int listener, int wake, int source, clock::time_point until)
+loop_wait::ready loop_wait::operator()(
+    int listener, int wake, event_source* source, clock::time_point until)
 {
+    int const descriptor = source ? source->descriptor() : -1;
+    if (set_ >= 0)
+    {
+        watch(listener_, listener, EPOLLIN | EPOLLEXCLUSIVE, is_listener);
+        watch(wake_, wake, EPOLLIN, is_wake);
+        watch(source_, descriptor, EPOLLIN, is_source);
+    }
+    int const others[] = {set_ >= 0 ? set_ : listener, set_ >= 0 ? -1 : wake};
+    if (source && source->wait_with(others, until))
+        until = clock::time_point::min();
+
     auto const forever = until == clock::time_point::max();
     auto const left = forever ? std::chrono::nanoseconds(0) : left_until(until);
     if (set_ >= 0)
     {
         // Rounded up: a wait that ends early would be a turn for nothing.
         auto const ms = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-        return by_epoll(listener, wake, source,
-            forever ? -1 : static_cast<int>(std::min<long>(ms, 1'000'000'000)));
+        return by_epoll(
+            listener, forever ? -1 : static_cast<int>(std::min<long>(ms, 1'000'000'000)));
     }
 
     // poll ignores negative descriptors.
-    pollfd fds[] = {{listener, POLLIN, 0}, {wake, POLLIN, 0}, {source, POLLIN, 0}};
+    pollfd fds[] = {{listener, POLLIN, 0}, {wake, POLLIN, 0}, {descriptor, POLLIN, 0}};
     timespec const timeout{static_cast<std::time_t>(left.count() / 1'000'000'000),
         static_cast<long>(left.count() % 1'000'000'000)};
     if (::ppoll(fds, 3, forever ? nullptr : &timeout, nullptr) < 0)
@@ -66,18 +88,8 @@ loop_wait::ready loop_wait::operator()(int listener, int wake, int source, clock
     return {fds[0].revents != 0, fds[1].revents != 0, fds[2].revents != 0};
 }
 
-loop_wait::ready loop_wait::by_epoll(int listener, int wake, int source, int milliseconds)
+loop_wait::ready loop_wait::by_epoll(int listener, int milliseconds)
 {
-    enum : unsigned
-    {
-        is_listener,
-        is_wake,
-        is_source
-    };
-    watch(listener_, listener, EPOLLIN | EPOLLEXCLUSIVE, is_listener);
-    watch(wake_, wake, EPOLLIN, is_wake);
-    watch(source_, source, EPOLLIN, is_source);
-
     epoll_event events[3];
     int const n = ::epoll_wait(set_, events, 3, milliseconds);
     if (n < 0 && errno != EINTR)

@@ -9,10 +9,13 @@
 
 namespace socketserver {
 
+class event_source;
+
 // The one wait of a turn of the loop, on up to three descriptors.
 //
 // By poll(2), or, where processes share the listener, in an epoll set of its own with the listener
-// in it under EPOLLEXCLUSIVE: poll would wake all of them for every connection.
+// in it under EPOLLEXCLUSIVE: poll would wake all of them for every connection.  A source that has no
+// descriptor waits itself, for the others' as well.
 class loop_wait
 {
 public:
@@ -31,11 +34,12 @@ public:
     loop_wait(loop_wait const&) = delete;
     loop_wait& operator=(loop_wait const&) = delete;
 
-    // Waits until one of the descriptors is readable or the time has come; -1 stands for none.
-    ready operator()(int listener, int wake, int source, clock::time_point until);
+    // Waits until one of the descriptors is readable, the source has something to do, or the time
+    // has come; -1 and null stand for none.
+    ready operator()(int listener, int wake, event_source* source, clock::time_point until);
 
 private:
-    ready by_epoll(int listener, int wake, int source, int milliseconds);
+    ready by_epoll(int listener, int milliseconds);
     void watch(int& watched, int wanted, unsigned events, unsigned which);
 
     int set_ = -1;

@@ -11,16 +11,11 @@
 
 #include <boost/context/preallocated.hpp>
 #include <boost/context/stack_context.hpp>
-#include <boost/system/system_error.hpp>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstring>
 #include <cxxabi.h>
 #include <exception>
 #include <new>
-#include <sys/epoll.h>
-#include <unistd.h>
 #include <utility>
 
 namespace socketserver {
@@ -65,17 +60,8 @@ coroutine_scheduler::core::~core()
     if (watchdog_)
         watchdog_->remove(run_);
     // A stream may outlive those that waited for it.
-    for (auto const& s : slots_)
-        if (s.target)
-            s.target->owner = nullptr;
-    close_descriptors();
-}
-
-void coroutine_scheduler::core::close_descriptors() noexcept
-{
-    for (int const descriptor : {set_, wake_})
-        if (descriptor >= 0)
-            ::close(descriptor);
+    set_.slots().for_each(
+        [](socketserver::readiness& r) { static_cast<readiness&>(r).owner = nullptr; });
 }
 
 coroutine_scheduler::core* coroutine_scheduler::core::current() noexcept
@@ -85,9 +71,7 @@ coroutine_scheduler::core* coroutine_scheduler::core::current() noexcept
 
 void coroutine_scheduler::core::start(std::unique_ptr<active_request>&& request, bool is_counted)
 {
-    if (set_ < 0 && (set_ = ::epoll_create1(EPOLL_CLOEXEC)) < 0)
-        throw boost::system::system_error(errno, boost::system::system_category(), "epoll_create1");
-
+    set_.open();
     auto const stack = stacks_.take(services_ ? services_->stack_size.load() : 256 * 1024);
     // The coroutine lies at the top; what is below is for its calls.
     auto top = reinterpret_cast<std::uintptr_t>(stack.top()) - sizeof(coroutine);
@@ -180,23 +164,13 @@ void coroutine_scheduler::core::make_runnable(coroutine& c) noexcept
 
 void coroutine_scheduler::core::run()
 {
-    take_events(0);
+    take_events(set_.wait(clock::time_point::min()));
     run_runnable();
 }
 
 void coroutine_scheduler::core::wait_and_run()
 {
-    using namespace std::chrono;
-    auto const until = next_timer();
-    int milliseconds = -1;
-    if (until != clock::time_point::max())
-    {
-        // Rounded up: a wait that ends early would be a turn for nothing.
-        auto const now = clock::now();
-        auto const left = until > now ? ceil<std::chrono::milliseconds>(until - now).count() : 0;
-        milliseconds = static_cast<int>(std::min<long>(left, 1'000'000'000));
-    }
-    take_events(milliseconds);
+    take_events(set_.wait(next_timer()));
     run_runnable();
 }
 

@@ -7,6 +7,7 @@
 
 #include "coroutine_stacks.hpp"
 #include "coroutine_watchdog.hpp"
+#include "readiness_set.hpp"
 
 #include <socketserver/strategy/coroutine_scheduler.hpp>
 
@@ -18,7 +19,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
-#include <vector>
+#include <span>
 
 namespace socketserver {
 
@@ -68,17 +69,13 @@ struct coroutine
     }
 };
 
-// Coroutines of one thread, and the one edge-triggered epoll set that they wait in.
+// Coroutines of one thread, and the one set of descriptors that they wait in.
 class coroutine_scheduler::core
 {
 public:
     using clock = std::chrono::steady_clock;
 
-    enum class direction
-    {
-        receive,
-        send
-    };
+    using direction = wait_direction;
 
     enum class outcome
     {
@@ -87,23 +84,12 @@ public:
         failed // errno says why
     };
 
-    // What is known of a descriptor.  A connection is added to the set when it must wait for the
-    // first time, and never armed again.
-    struct readiness
+    // A descriptor, who watches it, and who waits for it.
+    struct readiness : socketserver::readiness
     {
         core* owner = nullptr;
-        std::uint32_t slot = 0;
-        bool readable = true;
-        bool writable = true;
-        bool hung_up = false;
-        bool watches_send = false;
         coroutine* reader = nullptr;
         coroutine* writer = nullptr;
-
-        bool may(direction d) const noexcept
-        {
-            return d == direction::receive ? readable || hung_up : writable || hung_up;
-        }
     };
 
     // What a coroutine waits for that another thread does.
@@ -118,7 +104,7 @@ public:
     ~core();
 
     // In a process that was just forked, which may use the parent's no more.
-    void close_descriptors() noexcept;
+    void leave_descriptors() noexcept { set_.leave(); }
 
     // The scheduler whose coroutine the caller runs in, or null.
     static core* current() noexcept;
@@ -134,10 +120,14 @@ public:
     void wait_and_run();
 
     // Ends its wait.  Any thread.
-    void wake() noexcept;
+    void wake() noexcept { set_.wake(); }
 
     std::size_t size() const noexcept { return size_; }
-    int descriptor() const noexcept { return set_; }
+    int descriptor() const noexcept { return set_.descriptor(); }
+
+    // Where there is none: waits for others' as well, and gives whether it has waited.
+    bool wait_with(std::span<int const> others, clock::time_point until);
+
     clock::time_point next_timer() const noexcept;
 
     // Suspends the caller until the descriptor may be ready or the time has come.
@@ -154,7 +144,7 @@ public:
     void note_moved() noexcept { ++running_->moved; }
 
     // From now on others may notify; throws system_error where there is no descriptor for it.
-    void allow_notifications();
+    void allow_notifications() { set_.allow_wake(); }
 
     // Suspends the caller until it is notified, perhaps for nothing; false when the time has come.
     bool wait(notification& n, clock::time_point until) noexcept;
@@ -174,13 +164,6 @@ public:
     // The descriptor is about to be closed, or given away.
     void forget(readiness& r) noexcept;
 
-    // Where an epoll event goes; a closed descriptor's late event goes nowhere.
-    struct slot
-    {
-        readiness* target = nullptr;
-        std::uint32_t generation = 0;
-    };
-
 private:
     using runnable_list = boost::intrusive::list<coroutine,
         boost::intrusive::member_hook<coroutine, boost::intrusive::list_member_hook<>,
@@ -190,7 +173,7 @@ private:
             &coroutine::in_timers>>;
 
     bool watch(readiness& r, int descriptor, direction d) noexcept;
-    void take_events(int milliseconds) noexcept;
+    void take_events(readiness_events const& found) noexcept;
     void run_runnable();
     void take_notifications() noexcept;
     void take_timers() noexcept;
@@ -199,8 +182,7 @@ private:
     void set_timer(coroutine& c) noexcept;
     void resume(coroutine& c) noexcept;
 
-    int set_ = -1;
-    int wake_ = -1;
+    readiness_set set_;
     coroutine_services* const services_;
     coroutine_services::watchdog* const watchdog_;
     coroutine_services::watchdog::run run_;
@@ -211,8 +193,6 @@ private:
     void* loop_sanitizer_ = nullptr;
     void const* loop_stack_ = nullptr;
     std::size_t loop_stack_size_ = 0;
-    std::vector<slot> slots_;
-    std::vector<std::uint32_t> free_slots_;
     runnable_list runnable_;
     timer_set timers_;
     coroutine_stacks stacks_;

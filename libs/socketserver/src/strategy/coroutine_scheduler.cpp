@@ -52,6 +52,12 @@ std::chrono::steady_clock::time_point coroutine_scheduler::next_timer() const no
     return core_->next_timer();
 }
 
+bool coroutine_scheduler::wait_with(
+    std::span<int const> others, std::chrono::steady_clock::time_point until)
+{
+    return core_->wait_with(others, until);
+}
+
 void coroutine_scheduler::run()
 {
     core_->run();
@@ -61,7 +67,7 @@ void coroutine_scheduler::after_fork()
 {
     // What waits in it waits in the parent.
     [[maybe_unused]] auto* const leave = core_.release();
-    leave->close_descriptors();
+    leave->leave_descriptors();
     core_ = std::make_unique<core>(leave->services());
 }
 
