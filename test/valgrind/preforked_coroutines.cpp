@@ -10,6 +10,7 @@
 #define BOOST_TEST_MODULE preforked_coroutines
 #include <boost/test/unit_test.hpp>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <istream>
@@ -280,16 +281,16 @@ BOOST_AUTO_TEST_CASE(workers_drain_and_go_when_their_parent_is_killed)
     BOOST_TEST(a.say("go on").hear() == "not first");
     a.shutdown_send();
 
+    // All that there are: it may have been killed before it had made the second.
     std::vector<pid_t> gone;
-    for (int status; gone.size() < 2;)
+    int status;
+    for (pid_t pid; (pid = ::wait(&status)) > 0;)
     {
-        auto const pid = ::wait(&status);
-        BOOST_TEST_REQUIRE(pid > 0);
         BOOST_TEST(WIFEXITED(status));
         BOOST_TEST(WEXITSTATUS(status) == 0);
         gone.push_back(pid);
     }
-    BOOST_TEST((gone[0] == worker || gone[1] == worker));
+    BOOST_TEST(std::count(gone.begin(), gone.end(), worker) == 1);
 }
 
 BOOST_AUTO_TEST_CASE(a_handler_that_catches_everything_does_not_outlive_the_process)
