@@ -45,7 +45,7 @@ std::vector<limits> const promised{
     {"synchronous", 1, 2.1, 8},
     {"threading", 64, 2.1, 11},
     {"thread-pool:64", 64, 2.1, 11},
-    {"forking:64", 64, 2.1, 20},
+    {"forking:64", 64, 2.1, 30},
     {"coroutine", 64, 2.15, 9.5},
     {"preforking:2", 2, 2.1, 8},
     {"preforking:2/coroutine", 64, 2.4, 9.5},

@@ -69,13 +69,33 @@ void active_request::abort() noexcept
     pins_.fetch_sub(1);
 }
 
+// Holds the right to change the list.
+class active_request::changing
+{
+public:
+    explicit changing(active_request& request) noexcept
+        : request_(request)
+    {
+        while (request_.changes_.exchange(true, std::memory_order_acquire))
+            std::this_thread::yield();
+    }
+
+    changing(changing const&) = delete;
+    changing& operator=(changing const&) = delete;
+
+    ~changing() { request_.changes_.store(false, std::memory_order_release); }
+
+private:
+    active_request& request_;
+};
+
 void active_request::attach(interruptible& wait) noexcept
 {
     wait.leave_request();
     {
-        std::lock_guard const lock(changes_);
+        changing const alone(*this);
         wait.request_ = this;
-        wait.next_.store(first_.load());
+        wait.next_.store(first_.load(), std::memory_order_relaxed);
         first_.store(&wait);
     }
     // An abort that walked the list before did not see it.
@@ -86,7 +106,7 @@ void active_request::attach(interruptible& wait) noexcept
 void active_request::detach(interruptible& wait) noexcept
 {
     {
-        std::lock_guard const lock(changes_);
+        changing const alone(*this);
         auto* link = &first_;
         while (auto* w = link->load())
         {
@@ -107,7 +127,7 @@ void active_request::detach(interruptible& wait) noexcept
 void active_request::after_fork() noexcept
 {
     pins_ = 0;
-    std::construct_at(&changes_);
+    changes_ = false;
     place.forget();
 }
 

@@ -238,17 +238,19 @@ void base_server::end_requests()
         if (!wait_for_requests(time_after(abort_timeout), false))
             kill_requests();
     }
-    report_closing();
-    if (is_part_of_serving())
-        return;
-    std::unique_lock lock(state_->mutex);
-    if (!state_->changed.wait_until(lock, time_after(std::max(drain_timeout, abort_timeout)),
-            [this] { return !state_->served; }))
+    if (!is_part_of_serving())
     {
-        log(log_severity::fatal,
-            server_address().str() + ": the loop does not end (a hook is stuck); the process ends");
-        std::_Exit(EXIT_FAILURE);
+        std::unique_lock lock(state_->mutex);
+        if (!state_->changed.wait_until(lock, time_after(std::max(drain_timeout, abort_timeout)),
+                [this] { return !state_->served; }))
+        {
+            log(log_severity::fatal,
+                server_address().str() +
+                    ": the loop does not end (a hook is stuck); the process ends");
+            std::_Exit(EXIT_FAILURE);
+        }
     }
+    report_closing();
 }
 
 bool base_server::wait_for_requests(clock::time_point until, bool abortable)
@@ -273,10 +275,13 @@ void base_server::say_waiting() noexcept
 void base_server::report_closing() noexcept
 {
     auto& s = *state_;
-    if (!s.loop_end || s.worker_stop)
-        return;
-    s.closing_took = clock::now() - *s.loop_end;
-    s.loop_end.reset();
+    {
+        std::lock_guard const lock(s.mutex);
+        if (!s.loop_end || s.worker_stop)
+            return;
+        s.closing_took = clock::now() - *s.loop_end;
+        s.loop_end.reset();
+    }
     say(log_severity::info, "closed", report().str().c_str());
 }
 
