@@ -135,12 +135,16 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_client_has_no_more_than_it_may,
     BOOST_TEST(other.line() == "in");
     BOOST_TEST(server.server().counters().refused_per_client == 4u);
 
-    first.end();
-    BOOST_TEST(first.line() == "");
-    BOOST_TEST(eventually([&] { return server.server().counters().active == 1; }));
-    first = client_from("127.0.0.1", server.address());
-    first.send("again\n");
-    BOOST_TEST(first.line() == "again");
+    // Who has seen the end of one may have the next.
+    for (int i = 0; i < 10; ++i)
+    {
+        first.end();
+        BOOST_TEST(first.line() == "");
+        BOOST_TEST(server.server().counters().active == 1u);
+        first = client_from("127.0.0.1", server.address());
+        first.send("again\n");
+        BOOST_TEST(first.line() == "again");
+    }
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, clients_without_an_address_are_not_limited,

@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(of_a_process_that_has_crashed_is_counted)
 BOOST_AUTO_TEST_CASE(one_that_is_forgotten_is_not_given_back)
 {
     serve_one();
-    server.kept.forget();
+    server.kept.after_fork();
     server.kept = request_place();
     BOOST_TEST(server.counters().active == 1u);
 }

@@ -97,7 +97,11 @@ public:
     /** Send what the streams of the request hold back; called before every wait. */
     void flush_pending() noexcept;
 
-    /** The place of the request among those in progress; given back when the request ends. */
+    /** Give @ref place back, because the handler has returned. */
+    void give_back_place() noexcept;
+
+    /** The place of the request among those in progress; given back when the request ends, if it was
+        not before. */
     request_place place;
 
     /** Return the server of the request.

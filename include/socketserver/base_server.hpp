@@ -100,7 +100,7 @@ enum class at_limit
 
     @par Thread safety
     @ref shutdown, @ref request_shutdown, @ref server_close and @ref end_requests may be called
-    from any thread. Attributes say which thread reads them; the hooks say which thread calls them.
+    from any thread, the last not from a request. Attributes say which thread reads them; the hooks say which thread calls them.
 */
 class SOCKETSERVER_DECL base_server
 {
@@ -262,7 +262,8 @@ public:
     duration abort_timeout = std::chrono::seconds(5);
 
     /** How many requests may be in progress at once, in all processes of the server, more than 0;
-        none for as many as the strategy has room for. Read by the loop's thread. */
+        none for as many as the strategy has room for. One is in progress until its handler has
+        returned. Read by the loop's thread. */
     std::optional<std::size_t> max_active;
 
     /** How many requests a client may have in progress at once, in all processes of the server,

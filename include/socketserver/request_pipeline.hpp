@@ -88,8 +88,9 @@ public:
 
     /** Say goodbye to a request that is refused, because the server is at a limit.
 
-        Does nothing. What it sends goes at once or not at all: the loop must not wait. The request
-        is closed afterwards.
+        Does nothing. What it sends goes at once or not at all, for the loop must not wait: an
+        operation has a millisecond, and all of them have 10, after which they fail with
+        `timed_out`. The request is closed afterwards.
 
         @param request The request.
         @param client_address Who asked.

@@ -147,6 +147,7 @@ public:
 
 private:
     struct child;
+    struct fates;
     struct state;
 
     int start(child&& description, request_place* place);

@@ -19,6 +19,8 @@
 
 namespace socketserver {
 
+class request_counts;
+
 /** A process that forks a child for each request, and does nothing else: what @ref forking_mixin
     hands requests to in a program with threads.
 
@@ -46,12 +48,13 @@ public:
     /** Start it.
 
         @param become Called in the new process, to give back what is not for it.
+        @param counts What is counted of the server.
         @return False in this process; true, over and over, in each child that the fork server
         forks, which is to call @ref receive and to handle the request.
         @throws std::logic_error It was started already, or this process has other threads.
         @throws std::system_error The system has no process, descriptor or memory for it.
     */
-    bool start(std::function<void()> const& become);
+    bool start(std::function<void()> const& become, request_counts& counts);
 
     /** Return whether it was started, alive or not. */
     bool started() const noexcept;
@@ -85,17 +88,23 @@ public:
 
         @param request Becomes the connection, in the state in which it was sent.
         @param client Becomes the client.
+        @param counts What is counted of the server.
+        @param place Becomes its place.
         @return Whether it could be had; why not is logged.
     */
-    bool receive(stream& request, endpoint& client) noexcept;
+    bool receive(
+        stream& request, endpoint& client, request_counts& counts, request_place& place) noexcept;
 
     /** Take the datagram that this child was forked for.
 
         @param request Becomes the datagram, in the state in which it was sent.
         @param client Becomes the client.
+        @param counts What is counted of the server.
+        @param place Becomes its place.
         @return Whether it could be had; why not is logged.
     */
-    bool receive(datagram& request, endpoint& client) noexcept;
+    bool receive(
+        datagram& request, endpoint& client, request_counts& counts, request_place& place) noexcept;
 
     /** Return how many requests were sent and have not ended. */
     std::size_t size() const noexcept override;
@@ -120,7 +129,8 @@ private:
     void send_request(Request& request, endpoint const& client, request_place& place);
 
     template <class Request>
-    bool receive_request(Request& request, endpoint& client) noexcept;
+    bool receive_request(
+        Request& request, endpoint& client, request_counts& counts, request_place& place) noexcept;
 
     struct state;
     std::unique_ptr<state> state_;

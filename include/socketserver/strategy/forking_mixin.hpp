@@ -98,7 +98,8 @@ public:
     void start_fork_server()
     {
         this->require_unserved("start_fork_server");
-        if (fork_server_.start([this] { this->after_fork(fork_role::fork_server); }))
+        if (fork_server_.start(
+                [this] { this->after_fork(fork_role::fork_server); }, this->counts()))
             be_a_child_of_the_fork_server();
     }
 
@@ -163,9 +164,8 @@ protected:
 
     event_source* source() noexcept override
     {
-        // The end of a child is what the next request waits for, or may come in by.
-        if (!has_room() || this->when_full == at_limit::refuse || this->max_active ||
-            this->max_active_per_client)
+        // The end of a child may be what the next request waits for.
+        if (!has_room() || this->max_active)
             children_.watch_all();
         return &children();
     }
@@ -238,9 +238,9 @@ private:
     {
         typename Server::request_type request;
         endpoint client_address;
-        if (!fork_server_.receive(request, client_address))
-            child_processes::leave(1);
         auto& current = this->loop_request();
+        if (!fork_server_.receive(request, client_address, this->counts(), current.place))
+            child_processes::leave(1);
         current.enter(client_address);
         active_request::scope const scope(&current);
         be_the_child(request, client_address);

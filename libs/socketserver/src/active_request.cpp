@@ -53,6 +53,12 @@ void active_request::leave() noexcept
     server_.note_place_freed();
 }
 
+void active_request::give_back_place() noexcept
+{
+    place.give_back(aborted());
+    server_.note_place_freed();
+}
+
 request_counts& active_request::counts() noexcept
 {
     return server_.counts();
@@ -128,7 +134,7 @@ void active_request::after_fork() noexcept
 {
     pins_ = 0;
     changes_ = false;
-    place.forget();
+    place.after_fork();
 }
 
 void active_request::flush_pending() noexcept

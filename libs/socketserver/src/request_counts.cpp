@@ -84,6 +84,46 @@ void request_counts::leave_and_count(client_places::key const& client, bool has_
     leave(client);
 }
 
+namespace {
+
+// What has become of a place in a child process.
+enum fate : unsigned char
+{
+    held,
+    ended,
+    ended_in_time,
+    ended_by_abort
+};
+
+} // namespace
+
+// First it is said, then done: a child that is killed in between leaves one place too many taken,
+// and not one too few, which below zero would be beyond every limit.
+void request_counts::leave_in_child(request_place const& place, bool aborted) noexcept
+{
+    // The process that forked it is gone, and what it had with it.
+    if (own_->generation.load() != place.generation_)
+        return;
+    place.fate_->store(!shared_->closes ? ended : aborted ? ended_by_abort : ended_in_time);
+    leave(place.client_);
+}
+
+void request_counts::count_child(unsigned char fate, bool has_crashed) noexcept
+{
+    if (has_crashed)
+        add(phase_.load() == phase::serving ? crashed : killed);
+    else if (fate != ended)
+        add(fate == ended_in_time ? drained : aborted);
+}
+
+request_place request_counts::place_of_child(
+    request_place::client_key const& client, std::atomic<unsigned char>& fate) noexcept
+{
+    request_place place(*this, client);
+    place.share(&fate);
+    return place;
+}
+
 std::size_t request_counts::slot_index() const noexcept
 {
     return static_cast<std::size_t>(own_ - shared_->slots);
@@ -128,10 +168,11 @@ std::uint64_t request_counts::free_slot(std::size_t slot) noexcept
 {
     if (slot == 0)
         return 0;
-    auto& ended = shared_->slots[slot];
-    ended.is_taken = false;
+    auto& left = shared_->slots[slot];
+    ++left.generation;
+    left.is_taken = false;
     clients_.forget(slot);
-    auto const lost = ended.active.exchange(0);
+    auto const lost = left.active.exchange(0);
     shared_->active.fetch_sub(lost);
     return lost;
 }
@@ -143,27 +184,52 @@ request_place::request_place(request_counts& counts, client_key const& client) n
 }
 
 request_place::request_place(request_place&& other) noexcept
-    : counts_(std::exchange(other.counts_, nullptr))
-    , client_(other.client_)
 {
+    *this = std::move(other);
 }
 
 request_place& request_place::operator=(request_place&& other) noexcept
 {
     std::swap(counts_, other.counts_);
     std::swap(client_, other.client_);
+    std::swap(fate_, other.fate_);
+    std::swap(generation_, other.generation_);
+    std::swap(in_child_, other.in_child_);
     return *this;
 }
 
 request_place::~request_place()
 {
-    if (counts_)
-        counts_->leave_and_count(client_, false);
+    give_back();
+}
+
+// What the child has said.
+unsigned char request_place::said() const noexcept
+{
+    return fate_ ? fate_->load() : static_cast<unsigned char>(held);
+}
+
+void request_place::give_back(bool aborted) noexcept
+{
+    auto* const counts = std::exchange(counts_, nullptr);
+    if (!counts)
+        return;
+    if (in_child_)
+        counts->leave_in_child(*this, aborted);
+    else if (unsigned char const fate = said(); fate != held)
+        counts->count_child(fate, false);
+    else
+        counts->leave_and_count(client_, false);
 }
 
 void request_place::crashed() noexcept
 {
-    if (auto* const counts = std::exchange(counts_, nullptr))
+    auto* const counts = std::exchange(counts_, nullptr);
+    if (!counts)
+        return;
+    if (unsigned char const fate = said(); fate != held)
+        counts->count_child(fate, true);
+    else
         counts->leave_and_count(client_, true);
 }
 
@@ -171,12 +237,22 @@ void request_place::refused() noexcept
 {
     if (counts_)
         counts_->add(request_counts::refused_at_limit);
-    request_place const gone(std::move(*this));
+    give_back();
 }
 
-void request_place::forget() noexcept
+void request_place::share(std::atomic<unsigned char>* fate) noexcept
 {
-    counts_ = nullptr;
+    if (!counts_)
+        return;
+    fate_ = fate;
+    generation_ = counts_->own_->generation.load();
+}
+
+void request_place::after_fork() noexcept
+{
+    in_child_ = true;
+    if (!fate_)
+        counts_ = nullptr;
 }
 
 } // namespace socketserver

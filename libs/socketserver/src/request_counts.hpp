@@ -105,6 +105,10 @@ public:
     admission admit(request_place& place, endpoint const& client,
         std::optional<std::size_t> const& most, std::optional<std::size_t> const& most_of_client);
 
+    // Gives a child the place that its parent holds for it; the child must be one of fate's.
+    request_place place_of_child(
+        request_place::client_key const& client, std::atomic<unsigned char>& fate) noexcept;
+
     server_counters snapshot() const noexcept;
 
     // Gives a slot for a process that is about to be forked.  Those that are beyond number share
@@ -126,6 +130,8 @@ private:
     {
         std::atomic<std::uint64_t> values[number_of_counters];
         std::atomic<std::uint64_t> active;
+        // How many processes have had it: what is left of one's children is not for the next.
+        std::atomic<std::uint32_t> generation;
         bool is_taken;
     };
 
@@ -143,6 +149,8 @@ private:
 
     void leave(client_places::key const& client) noexcept;
     void leave_and_count(client_places::key const& client, bool has_crashed) noexcept;
+    void leave_in_child(request_place const& place, bool aborted) noexcept;
+    void count_child(unsigned char fate, bool has_crashed) noexcept;
     std::size_t slot_index() const noexcept;
     bool is_first() const noexcept { return own_ == &shared_->slots[0]; }
 

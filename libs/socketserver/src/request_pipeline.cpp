@@ -4,6 +4,7 @@
 
 #include <socketserver/request_pipeline.hpp>
 
+#include "current_request.hpp"
 #include "request_counts.hpp"
 #include "stream_io.hpp"
 
@@ -73,6 +74,13 @@ ending kind_of_end(boost::system::error_code const& ec) noexcept
         ec == error::operation_aborted)
         return ending::ordinary;
     return ending::failed;
+}
+
+// The handler has returned: the client that hears of it next may find its place free.
+void give_back_place() noexcept
+{
+    if (current_request)
+        current_request->give_back_place();
 }
 
 struct end_of_request
@@ -154,6 +162,7 @@ template <class Request>
 void request_pipeline<Request>::process_request(Request& request, endpoint const& client_address)
 {
     finish_request(request, client_address);
+    give_back_place();
     shutdown_request(request);
 }
 
@@ -254,8 +263,10 @@ void request_pipeline<Request>::serve_request(accepted& taken, bool is_verified)
             process_request(request, client_address);
         else
         {
-            // The loop must not wait for a peer that takes nothing.
+            // The loop must not wait for a peer that takes nothing, nor for one that takes little
+            // again and again.
             request.timeout(std::chrono::milliseconds(1));
+            stream_io::bytes_of(request).deadline(std::chrono::milliseconds(10));
             refuse_request(request, client_address);
             shutdown_request(request);
         }
@@ -271,6 +282,7 @@ void request_pipeline<Request>::serve_request(accepted& taken, bool is_verified)
     catch (...)
     {
         contain_error(request, client_address, std::current_exception());
+        give_back_place();
         contain_shutdown(request, client_address);
     }
 }
@@ -403,6 +415,7 @@ void request_pipeline<Request>::run_request(Request& request, endpoint const& cl
     {
         contain_error(request, client_address, std::current_exception());
     }
+    give_back_place();
     contain_shutdown(request, client_address);
 }
 

@@ -5,6 +5,7 @@
 #include <socketserver/strategy/fork_server.hpp>
 
 #include "../process_signals.hpp"
+#include "../request_counts.hpp"
 #include "fork_server_process.hpp"
 #include "fork_server_state.hpp"
 #include "process_words.hpp"
@@ -48,7 +49,7 @@ bool fork_server::started() const noexcept
     return state_->process != 0;
 }
 
-bool fork_server::start(std::function<void()> const& become)
+bool fork_server::start(std::function<void()> const& become, request_counts& counts)
 {
     if (started())
         throw std::logic_error("start_fork_server: there is one already");
@@ -56,6 +57,8 @@ bool fork_server::start(std::function<void()> const& become)
     if (child_processes::beside_threads(std::chrono::milliseconds(200)))
         throw std::logic_error("start_fork_server: this process has other threads already, and a "
                                "lock that one of them holds would stay locked in every child");
+    // Its children give places back, whatever limits are set later.
+    counts.prepare_limit_per_client();
     auto made = std::make_unique<state>();
     made->page.emplace();
     made->set = ::epoll_create1(EPOLL_CLOEXEC);
@@ -84,11 +87,12 @@ bool fork_server::start(std::function<void()> const& become)
     }
     try
     {
-        auto const page = *std::exchange(made->page, std::nullopt);
+        auto page = *std::exchange(made->page, std::nullopt);
         auto const parent = made->owner;
         made.reset();
         become();
         state_->parcel = fork_server_process(ends[1], *page.get(), parent).run();
+        state_->page.emplace(std::move(page));
         return true;
     }
     catch (std::exception const& e)
@@ -125,6 +129,9 @@ void fork_server::send_request(Request& request, endpoint const& client, request
         throw std::system_error(EAGAIN, std::generic_category(), "more children than can be");
     parcel.number(number);
     auto const at = s.children.try_emplace(number, state::child{client.str(), {}}).first;
+    auto* const page = s.page->get();
+    page->fates[number] = 0;
+    page->clients[number] = place.client();
     try
     {
         parcel.send(s.socket);
@@ -135,6 +142,7 @@ void fork_server::send_request(Request& request, endpoint const& client, request
         throw;
     }
     at->second.place = std::move(place);
+    at->second.place.share(&page->fates[number]);
 }
 
 void fork_server::send(stream& request, endpoint const& client, request_place& place)
@@ -148,9 +156,13 @@ void fork_server::send(datagram& request, endpoint const& client, request_place&
 }
 
 template <class Request>
-bool fork_server::receive_request(Request& request, endpoint& client) noexcept
+bool fork_server::receive_request(
+    Request& request, endpoint& client, request_counts& counts, request_place& place) noexcept
 {
     client = state_->parcel.client();
+    auto* const page = state_->page->get();
+    auto const number = state_->parcel.number();
+    place = counts.place_of_child(page->clients[number], page->fates[number]);
     try
     {
         state_->parcel.unpack(request);
@@ -163,14 +175,16 @@ bool fork_server::receive_request(Request& request, endpoint& client) noexcept
     }
 }
 
-bool fork_server::receive(stream& request, endpoint& client) noexcept
+bool fork_server::receive(
+    stream& request, endpoint& client, request_counts& counts, request_place& place) noexcept
 {
-    return receive_request(request, client);
+    return receive_request(request, client, counts, place);
 }
 
-bool fork_server::receive(datagram& request, endpoint& client) noexcept
+bool fork_server::receive(
+    datagram& request, endpoint& client, request_counts& counts, request_place& place) noexcept
 {
-    return receive_request(request, client);
+    return receive_request(request, client, counts, place);
 }
 
 std::size_t fork_server::size() const noexcept

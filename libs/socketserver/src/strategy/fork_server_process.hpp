@@ -7,6 +7,7 @@
 
 #include "../request_parcel.hpp"
 
+#include <socketserver/request_place.hpp>
 #include <socketserver/strategy/child_processes.hpp>
 
 #include <atomic>
@@ -24,6 +25,10 @@ struct fork_server_page
 
     // Written by the child before it does anything else: whoever hears of it finds it here.
     std::atomic<int> pids[places];
+
+    // What has become of the place of each, and what a limit per client knows its client by.
+    std::atomic<unsigned char> fates[places];
+    request_place::client_key clients[places];
 
     // Requests that no child could be had for are given up.
     std::atomic<bool> aborted;
