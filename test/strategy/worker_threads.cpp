@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <latch>
 #include <pthread.h>
+#include <sched.h>
 #include <system_error>
 #include <thread>
 
@@ -138,7 +139,7 @@ BOOST_DATA_TEST_CASE_F(with_jobs, their_stacks_are_as_large_as_asked_for,
         ::pthread_attr_destroy(&attributes);
         looked.open();
     }),
-        1, asked);
+        1, {asked, false});
     BOOST_TEST(looked.wait());
 #if defined(SOCKETSERVER_TEST_TSAN)
     // It has needs of its own.
@@ -146,6 +147,39 @@ BOOST_DATA_TEST_CASE_F(with_jobs, their_stacks_are_as_large_as_asked_for,
 #else
     BOOST_TEST(size == std::max(asked, std::size_t(64) << 10));
 #endif
+}
+
+// What a thread runs under, as sched(7) has it.
+int policy_of_a_thread(job_server& jobs, bool preempts)
+{
+    worker_threads threads;
+    gate looked;
+    int policy = -1;
+    threads.run(jobs.make_job([&] {
+        policy = ::sched_getscheduler(0);
+        looked.open();
+    }),
+        1, {{}, preempts});
+    BOOST_TEST(looked.wait());
+    return policy;
+}
+
+BOOST_FIXTURE_TEST_CASE(they_take_the_processor_from_nobody_unless_told_to, with_jobs)
+{
+    BOOST_TEST(policy_of_a_thread(*this, false) == SCHED_BATCH);
+    BOOST_TEST(policy_of_a_thread(*this, true) == SCHED_OTHER);
+}
+
+BOOST_FIXTURE_TEST_CASE(they_keep_a_policy_of_the_programs_own, with_jobs)
+{
+    process child([&] {
+        sched_param const parameters{};
+        if (::sched_setscheduler(0, SCHED_IDLE, &parameters) != 0)
+            throw std::runtime_error("no other policy");
+        if (policy_of_a_thread(*this, false) != SCHED_IDLE)
+            throw std::runtime_error("not kept");
+    });
+    BOOST_TEST(child.wait() == 0, child.errors());
 }
 
 BOOST_FIXTURE_TEST_CASE(they_begin_anew_in_a_forked_process, with_jobs)

@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <memory>
 #include <optional>
+#include <utility>
 
 namespace socketserver {
 
@@ -25,6 +26,16 @@ namespace socketserver {
 class SOCKETSERVER_DECL worker_threads
 {
 public:
+    /** How threads are started. */
+    struct options
+    {
+        /** How large the stack is, in bytes, 64 KiB at least; none for what the system gives. */
+        std::optional<std::size_t> stack_size;
+
+        /** Whether a thread that gets a request may take the processor from one that runs. */
+        bool preempts = false;
+    };
+
     worker_threads();
 
     /** Wait until the threads have ended, which have nothing to run any more. */
@@ -36,13 +47,22 @@ public:
 
         @param request The request.
         @param threads How many threads there may be.
-        @param stack_size How large the stack of a thread that is started is, in bytes, 64 KiB at
-        least; none for what the system gives.
+        @param how How a thread is started, if one is.
         @throws std::system_error There is no thread and none can be started; the request
         is left with the caller.
     */
-    void run(std::unique_ptr<active_request>&& request, std::size_t threads,
-        std::optional<std::size_t> stack_size = std::nullopt);
+    void run(std::unique_ptr<active_request>&& request, std::size_t threads, options const& how);
+
+    /** Run a request in a thread that is started as @ref options are by default.
+
+        @param request The request.
+        @param threads How many threads there may be.
+        @throws std::system_error As above.
+    */
+    void run(std::unique_ptr<active_request>&& request, std::size_t threads)
+    {
+        run(std::move(request), threads, {});
+    }
 
     /** Return how many requests run or wait for a thread.
 

@@ -11,11 +11,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <mutex>
 #include <optional>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <system_error>
 #include <thread>
 #include <utility>
@@ -32,6 +34,14 @@ namespace {
 
 // What the C library needs for itself, and some calls.
 constexpr std::size_t least_stack = 64 * 1024;
+
+// Where that is not to be had, the caller goes on as it is.
+void preempt_nobody() noexcept
+{
+    sched_param const parameters{};
+    if (::sched_getscheduler(0) == SCHED_OTHER)
+        ::sched_setscheduler(0, SCHED_BATCH, &parameters);
+}
 
 // A thread whose stack has a size: std::thread's has not.  The work must outlive it.
 template <class Work>
@@ -63,39 +73,42 @@ pthread_t start_thread(Work& work, std::optional<std::size_t> stack_size)
 
 struct worker_threads::state
 {
+    state() { ::sem_init(&queued, 0, 0); }
+
+    // What is in the queue is run, then the threads end.
     ~state()
     {
-        {
-            std::lock_guard const lock(mutex);
-            stopping = true;
-        }
-        changed.notify_all();
+        for ([[maybe_unused]] auto const thread : threads)
+            ::sem_post(&queued);
         for (auto const thread : threads)
             ::pthread_join(thread, nullptr);
+        ::sem_destroy(&queued);
     }
 
     void work()
     {
         block_signals_of_others();
-        {
-            std::lock_guard const lock(mutex);
-            --starting;
-        }
+        if (!preempts)
+            preempt_nobody();
         for (;;)
         {
+            while (::sem_wait(&queued) != 0)
+            {
+            }
             std::unique_ptr<active_request> request;
             {
-                std::unique_lock lock(mutex);
-                ++idle;
-                changed.wait(lock, [this] { return stopping || !queue.empty(); });
-                --idle;
+                std::lock_guard const lock(mutex);
                 if (queue.empty())
                     return;
                 request = std::move(queue.front());
                 queue.pop_front();
             }
-            in_thread const in_progress(*this);
-            request->run();
+            {
+                in_thread const in_progress(*this);
+                request->run();
+            }
+            request.reset();
+            ++unclaimed;
         }
     }
 
@@ -118,13 +131,14 @@ struct worker_threads::state
         state& of;
     };
 
+    // A semaphore wakes a thread by one system call, and has it take the lock once.
+    sem_t queued;
+    // Threads that have no request, less the requests that have no thread.
+    std::atomic<std::ptrdiff_t> unclaimed{0};
     std::mutex mutex;
-    std::condition_variable changed;
     std::deque<std::unique_ptr<active_request>> queue;
     std::vector<pthread_t> threads;
-    std::size_t idle = 0;
-    std::size_t starting = 0; // threads that have not come to the queue yet
-    bool stopping = false;
+    std::atomic<bool> preempts{false};
     bool refused = false;
     std::atomic<std::size_t> in_progress{0};
     std::atomic<std::size_t> lost{0};
@@ -137,20 +151,21 @@ worker_threads::worker_threads()
 
 worker_threads::~worker_threads() = default;
 
-void worker_threads::run(std::unique_ptr<active_request>&& request, std::size_t threads,
-    std::optional<std::size_t> stack_size)
+void worker_threads::run(
+    std::unique_ptr<active_request>&& request, std::size_t threads, options const& how)
 {
     auto& s = *state_;
+    s.preempts = how.preempts;
     {
         std::lock_guard const lock(s.mutex);
         // More than one where the system had refused some before.
-        while (s.idle + s.starting <= s.queue.size() && s.threads.size() < threads + s.lost)
+        while (s.unclaimed <= 0 && s.threads.size() < threads + s.lost)
         {
             try
             {
                 s.threads.reserve(s.threads.size() + 1);
-                s.threads.push_back(start_thread(s, stack_size));
-                ++s.starting;
+                s.threads.push_back(start_thread(s, how.stack_size));
+                ++s.unclaimed;
                 s.refused = false;
             }
             catch (std::system_error const& e)
@@ -164,9 +179,10 @@ void worker_threads::run(std::unique_ptr<active_request>&& request, std::size_t 
             }
         }
         s.queue.push_back(std::move(request));
+        --s.unclaimed;
         ++s.in_progress;
     }
-    s.changed.notify_one();
+    ::sem_post(&s.queued);
 }
 
 std::size_t worker_threads::size() const noexcept
