@@ -59,9 +59,9 @@ public:
     /** Whether a thread that gets a request may take the processor from the loop, or from another
         request, in the middle of what they do.
 
-        If not, it runs under the system's `SCHED_BATCH`: on a busy processor it begins a few
-        milliseconds later at most, and short requests cost a quarter less, because the loop and the
-        threads do more at a time; on an idle one it makes no difference. What has a policy of its
+        If not, it runs under the system's `SCHED_BATCH`: on a busy processor it may begin a few
+        milliseconds later, and short requests cost less, because the loop and the threads do more
+        at a time; on an idle one it makes no difference. A program that runs under a policy of its
         own, such as `SCHED_FIFO`, keeps it. Read by the loop's thread when it starts one.
     */
     bool preempts = false;
