@@ -18,6 +18,7 @@
 #include <cstdlib>
 #include <exception>
 #include <map>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -306,10 +307,12 @@ BOOST_FIXTURE_TEST_CASE(handle_request_and_serve_forever_may_take_turns, nothing
 BOOST_FIXTURE_TEST_CASE(an_abort_reaches_the_thread_of_theirs, nothing_left)
 {
     shared<observations> seen;
+    // It stays longer than the server.
+    std::optional<client_stream> client;
     {
         socketserver::ready<observed<coroutine>> server(
             *seen, settings(), "127.0.0.1:0", [](stream& s) { s.rfile().get(); });
-        client_stream client(server.server_address());
+        client.emplace(server.server_address());
         server.handle_request();
         server.request_abort();
     }
