@@ -108,6 +108,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_the_limit_of_the_strategy_is_ref
     BOOST_TEST(hear(outside) == "busy");
     BOOST_TEST(hear(outside) == the_end);
     BOOST_TEST(server.server().counters().refused_at_limit == 1u);
+    BOOST_TEST(server.server().counters().peak == strategy.runs + strategy.queues);
     queued.clear();
     inside.clear();
     BOOST_TEST(eventually([&] { return server.server().counters().active == 0; }));

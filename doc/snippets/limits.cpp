@@ -8,11 +8,13 @@
 #include <boost/test/unit_test.hpp>
 
 #include "support/client.hpp"
+#include "support/logged.hpp"
 #include "support/served.hpp"
 
 #include <socketserver.hpp>
 
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <istream>
 #include <ostream>
@@ -133,6 +135,26 @@ private:
 };
 // end::admission[]
 
+// tag::signal[]
+base_server* served_here = nullptr;
+
+void log_counters(int)
+{
+    served_here->request_counters_log();
+}
+
+void log_counters_on_signal(base_server& server)
+{
+    served_here = &server;
+    struct sigaction action
+    {
+    };
+    action.sa_handler = log_counters;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGUSR1, &action, nullptr);
+}
+// end::signal[]
+
 // A client whose own address is given.
 client client_from(endpoint const& own, std::uint16_t port)
 {
@@ -211,6 +233,16 @@ BOOST_AUTO_TEST_CASE(one_too_many_is_refused_with_a_goodbye)
     BOOST_TEST(one.sees_end());
     server.shutdown();
     loop.join();
+}
+
+BOOST_AUTO_TEST_CASE(counters_are_logged_on_a_signal)
+{
+    support::logged log;
+    served<threading_tcp_server> s("127.0.0.1:0", handler<echo>);
+    log_counters_on_signal(*s.operator->());
+    std::raise(SIGUSR1);
+    BOOST_TEST(log.wait_for("accepted 0"));
+    std::signal(SIGUSR1, SIG_DFL);
 }
 
 BOOST_AUTO_TEST_CASE(a_server_class_decides_who_may_ask)

@@ -84,7 +84,8 @@ enum class at_limit
 {
     /** It waits in the system's queue until a place is free. */
     defer,
-    /** It is closed, after `refuse_request` had its say. */
+    /** It is closed, after `refuse_request` had its say. A thread pool has its queue all the same:
+        see `max_queue`. */
     refuse,
     /** The loop runs it itself, and takes no other meanwhile. For the strategies with threads. */
     caller_runs
@@ -234,7 +235,8 @@ public:
     */
     closing_report report() const noexcept;
 
-    /** Ask the loop to log @ref counters, as `info`.
+    /** Ask the loop to log @ref counters, as `info`. A loop that runs a request itself does it
+        afterwards. A worker process logs them as well, if it is asked; a child process does not.
 
         @par Thread safety
         Any thread, and a signal handler.
@@ -278,7 +280,8 @@ public:
     /** What happens to the next request when there is no room, by the strategy or by
         @ref max_active. Read by the loop's thread.
 
-        A server that is at @ref max_active defers under `caller_runs`, too.
+        A server that is at @ref max_active defers under `caller_runs`, too. A loop that runs its
+        requests itself has nobody to refuse: the next client waits, whatever this says.
     */
     at_limit when_full = at_limit::defer;
 
@@ -500,6 +503,7 @@ private:
     bool is_full() const noexcept;
     void report_closing() noexcept;
     void say_waiting() noexcept;
+    void say_aborting() noexcept;
     void loop_ended() noexcept;
     bool wait_turn(loop_wait& wait, bool listening, clock::time_point until);
     bool may_take(clock::time_point& until);

@@ -15,12 +15,13 @@ namespace socketserver {
 
 /** What a server has counted since it was made, in all its processes.
 
-    The numbers are exact under every strategy; those of a process that was killed are not lost.
+    The numbers are exact under every strategy; those of a process that was killed are not lost,
+    but what it had done without having counted it yet: bytes are counted when they have moved.
     Taken while requests are in progress, they are of one moment each, not all of the same.
 */
 struct SOCKETSERVER_DECL server_counters
 {
-    /** Connections and datagrams that were taken. */
+    /** Connections and datagrams that were taken, those that were rejected or refused included. */
     std::uint64_t accepted = 0;
 
     /** Requests in progress, those that wait for a thread included. */

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <csignal>
 #include <set>
+#include <stdexcept>
 #include <string>
 #include <unistd.h>
 
@@ -160,6 +161,26 @@ BOOST_FIXTURE_TEST_CASE(a_handler_may_have_all_workers_replaced, nothing_left)
     auto client = server.client();
     BOOST_TEST(hear(client) == "done");
     BOOST_TEST(are_replaced(server, old));
+}
+
+BOOST_FIXTURE_TEST_CASE(a_worker_tells_of_those_that_it_cuts_off, nothing_left)
+{
+    process whole([] {
+        socketserver::log_to_stderr();
+        served_as<many> server(tells_its_process, [](auto& s) {
+            s.workers = 1;
+            s.drain_timeout = 50ms;
+        });
+        auto client = server.client();
+        if (hear(client) == the_end)
+            throw std::runtime_error("not served");
+        server->replace_workers();
+        if (hear(client) != the_end)
+            throw std::runtime_error("not cut off");
+    });
+    BOOST_TEST(whole.wait() == 0, whole.errors());
+    auto const& text = whole.errors();
+    BOOST_TEST(text.find(": aborts 1 request that did not end in time") != std::string::npos, text);
 }
 
 BOOST_FIXTURE_TEST_CASE(replacing_nobody_is_nothing, nothing_left)

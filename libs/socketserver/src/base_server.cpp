@@ -267,9 +267,21 @@ void base_server::say_waiting() noexcept
         return;
     auto const limit = std::chrono::duration<double>(drain_timeout).count();
     char text[80];
-    std::snprintf(text, sizeof text, "waits up to %g s for %llu requests", limit,
-        static_cast<unsigned long long>(n));
+    std::snprintf(text, sizeof text, "waits up to %g s for %llu request%s", limit,
+        static_cast<unsigned long long>(n), n == 1 ? "" : "s");
     say(log_severity::info, text);
+}
+
+// Of the requests of this process: in a worker that is replaced nothing else tells of them.
+void base_server::say_aborting() noexcept
+{
+    auto const n = state_->counts.own_active();
+    if (n == 0)
+        return;
+    char text[80];
+    std::snprintf(text, sizeof text, "aborts %llu request%s that did not end in time",
+        static_cast<unsigned long long>(n), n == 1 ? "" : "s");
+    say(log_severity::warning, text);
 }
 
 void base_server::report_closing() noexcept
@@ -287,6 +299,7 @@ void base_server::report_closing() noexcept
 
 void base_server::abort_requests() noexcept
 {
+    say_aborting();
     state_->counts.enter(request_counts::phase::aborting);
     state_->requests.abort_all();
 }

@@ -98,6 +98,9 @@ public:
     // Requests in progress, in all processes.
     std::uint64_t active() const noexcept { return shared_->active.load(); }
 
+    // Those of this process, and of its children.
+    std::uint64_t own_active() const noexcept { return own_->active.load(); }
+
     // Call before the processes that share a limit per client are forked.
     void prepare_limit_per_client() { clients_.prepare(); }
 

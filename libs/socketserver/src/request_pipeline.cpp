@@ -292,25 +292,29 @@ template <class Request>
 bool request_pipeline<Request>::admit(accepted& taken)
 {
     auto& counts = this->counts();
-    auto& place = this->loop_request().place;
-    switch (
-        counts.admit(place, taken.client_address, this->max_active, this->max_active_per_client))
+    bool const refuses = this->when_full == at_limit::refuse;
+    // Not after it was counted: it was never in progress.
+    if (refuses && !this->has_room())
+    {
+        counts.add(request_counts::refused_at_limit);
+        return false;
+    }
+    switch (counts.admit(this->loop_request().place, taken.client_address, this->max_active,
+        this->max_active_per_client))
     {
     case request_counts::admission::too_many_of_client:
         counts.add(request_counts::refused_per_client);
         return false;
     case request_counts::admission::at_limit:
         // Another process was faster.
-        if (this->when_full != at_limit::refuse)
+        if (!refuses)
             throw try_again_later("at its limit");
-        break;
+        counts.add(request_counts::refused_at_limit);
+        return false;
     case request_counts::admission::admitted:
-        if (this->when_full != at_limit::refuse || this->has_room())
-            return true;
-        place = request_place();
+        break;
     }
-    counts.add(request_counts::refused_at_limit);
-    return false;
+    return true;
 }
 
 template <class Request>
