@@ -179,9 +179,12 @@ BOOST_FIXTURE_TEST_CASE(workers_do_not_all_last_as_long, supervised)
     constexpr int n = 20;
     shared<std::atomic<int>> lives(0);
     shared<std::atomic<int>> ready(0);
+    shared<gate> may_begin;
     supervisor.start(n, [&] {
         if (++*lives <= n)
         {
+            // Who is done sooner is replaced before all have started.
+            may_begin->wait();
             supervisor.worker_lasts(100, 1000);
             for (int i = 0; i < 600; ++i)
                 supervisor.worker_took_request();
@@ -191,6 +194,8 @@ BOOST_FIXTURE_TEST_CASE(workers_do_not_all_last_as_long, supervised)
         obey();
     });
     auto const old = supervisor.pids();
+    for (int i = 0; i < n; ++i)
+        may_begin->open();
     BOOST_TEST(run_until([&] {
         return *ready == n && supervisor.size() == n &&
                supervisor.next_timer() == clk::time_point::max();
