@@ -118,7 +118,7 @@ public:
 
     /** Return when the request began.
 
-        @return The time of @ref enter.
+        @return The time of @ref enter, or a few milliseconds before: the system's last tick.
     */
     clock::time_point since() const noexcept { return since_; }
 

@@ -103,12 +103,13 @@ def main():
             progress.step(f"repetition {repetition + 1} of {given.repetitions}: {name}, {kind}")
             runs[kind][name].append(quietest(name, kind, given.seconds))
     progress.step("the pipeline")
-    pipeline = subprocess.run([STAGE / "pipeline"], check=True, stdout=subprocess.PIPE, text=True)
+    pipeline = min(float(subprocess.run([STAGE / "pipeline"], check=True, stdout=subprocess.PIPE,
+                                        text=True).stdout.split()[0]) for _ in range(5))
     progress.end()
 
     results = {"machine": machine(), "repetitions": given.repetitions, "seconds": given.seconds,
                "noise allowed": NOISE, "runs": runs, "system calls": calls,
-               "costs": read_costs(given.costs), "pipeline": float(pipeline.stdout.split()[0]),
+               "costs": read_costs(given.costs), "pipeline": pipeline,
                "promises": [promise._asdict() for promise in PROMISES]}
     (given.into / "results.json").write_text(json.dumps(results, indent=1))
     return report.write(results, given.into)

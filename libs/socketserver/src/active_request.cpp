@@ -13,12 +13,29 @@
 #include <socketserver/interruptible.hpp>
 #include <socketserver/stream.hpp>
 
+#include <ctime>
 #include <memory>
 #include <thread>
 
 namespace socketserver {
 
 thread_local active_request* current_request = nullptr;
+
+namespace {
+
+// The steady clock as it was at the system's last tick.
+active_request::clock::time_point recent_time() noexcept
+{
+#if defined(CLOCK_MONOTONIC_COARSE)
+    timespec now;
+    if (::clock_gettime(CLOCK_MONOTONIC_COARSE, &now) == 0)
+        return active_request::clock::time_point(
+            std::chrono::seconds(now.tv_sec) + std::chrono::nanoseconds(now.tv_nsec));
+#endif
+    return active_request::clock::now();
+}
+
+} // namespace
 
 active_request::active_request(base_server& server) noexcept
     : server_(server)
@@ -33,7 +50,7 @@ active_request::~active_request()
 void active_request::enter(endpoint const& client, stream* primary)
 {
     client_ = client;
-    since_ = clock::now();
+    since_ = recent_time();
     aborted_.store(false, std::memory_order_relaxed);
     request_registry::of(server_).add(*this);
     entered_ = true;
@@ -48,9 +65,8 @@ void active_request::leave() noexcept
     entered_ = false;
     while (auto* wait = first_.load())
         detach(*wait);
-    place = request_place();
+    give_back_place();
     request_registry::of(server_).remove(*this);
-    server_.note_place_freed();
 }
 
 void active_request::give_back_place() noexcept
