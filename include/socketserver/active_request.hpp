@@ -100,8 +100,8 @@ public:
     /** Give @ref place back, because the handler has returned. */
     void give_back_place() noexcept;
 
-    /** The place of the request among those in progress; given back when the request ends, if it was
-        not before. */
+    /** The place of the request among those in progress; given back when the request ends, if it
+        was not before. */
     request_place place;
 
     /** Return the server of the request.

@@ -101,7 +101,8 @@ enum class at_limit
 
     @par Thread safety
     @ref shutdown, @ref request_shutdown, @ref server_close and @ref end_requests may be called
-    from any thread, the last not from a request. Attributes say which thread reads them; the hooks say which thread calls them.
+    from any thread, the last not from a request. Attributes say which thread reads them; the hooks
+    say which thread calls them.
 */
 class SOCKETSERVER_DECL base_server
 {

@@ -53,9 +53,8 @@ public:
     /** After how many requests a worker is replaced; 0 for never.
 
         Bounds what a handler that leaks can use up. Every request that it takes counts, one that is
-        refused as well. The worker serves on until its successor
-        serves, and then drains: what is still in progress after `drain_timeout` is aborted. Read
-        when `serve_forever()` begins.
+        refused as well. The worker serves on until its successor serves, and then drains: what is
+        still in progress after `drain_timeout` is aborted. Read when `serve_forever()` begins.
     */
     std::size_t max_requests = 0;
 

@@ -108,7 +108,7 @@ public:
     admission admit(request_place& place, endpoint const& client,
         std::optional<std::size_t> const& most, std::optional<std::size_t> const& most_of_client);
 
-    // Gives a child the place that its parent holds for it; the child must be one of fate's.
+    // Gives a child that knows nothing of it the place that its parent holds and shares by `fate`.
     request_place place_of_child(
         request_place::client_key const& client, std::atomic<unsigned char>& fate) noexcept;
 
