@@ -10,9 +10,9 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include "support/folder.hpp"
+
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <iomanip>
 #include <map>
 #include <sstream>
@@ -209,22 +209,6 @@ endpoint unix_native(std::string_view path)
     return endpoint::from_native(&address, offsetof(sockaddr_un, sun_path) + path.size());
 }
 
-class temporary_folder
-{
-public:
-    temporary_folder() { BOOST_REQUIRE(::mkdtemp(path_.data()) != nullptr); }
-
-    ~temporary_folder() { std::filesystem::remove_all(path_); }
-
-    temporary_folder(temporary_folder const&) = delete;
-    temporary_folder& operator=(temporary_folder const&) = delete;
-
-    std::string const& path() const { return path_; }
-
-private:
-    std::string path_ = "/tmp/endpoint-XXXXXX";
-};
-
 class unix_socket
 {
 public:
@@ -415,12 +399,11 @@ BOOST_AUTO_TEST_CASE(does_not_let_a_file_pass_for_an_abstract_name)
 
 BOOST_AUTO_TEST_CASE(is_what_the_system_binds_and_reports)
 {
-    temporary_folder const folder;
-    auto const longest = "unix:" + folder.path() + "/" + std::string(107, 'p');
-    for (endpoint const& address : {endpoint("unix:" + folder.path() + "/s"),
-             endpoint(longest.substr(0, 5 + 107)), endpoint(longest.substr(0, 5 + 108)),
-             endpoint("unix:@socketserver" + folder.path() + "\0"s)})
+    support::folder const folder;
+    for (std::string const& path : {folder / "s", folder.path_of(107), folder.path_of(108),
+             "@socketserver" + folder.path() + "\0"s})
     {
+        endpoint const address = support::unix_endpoint(path);
         unix_socket socket;
         socket.bind(address);
         BOOST_TEST(socket.local_address() == address);

@@ -7,6 +7,7 @@
 #define BOOST_TEST_MODULE matrix_streams
 
 #include "support/matrix_cells.hpp"
+#include "support/temporary_file.hpp"
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/completion_condition.hpp>
@@ -24,9 +25,7 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <string>
-#include <unistd.h>
 
 using namespace matrix;
 namespace asio = boost::asio;
@@ -147,20 +146,14 @@ BOOST_DATA_TEST_CASE_F(nothing_left, beast_speaks_http, cells, where)
 
 BOOST_DATA_TEST_CASE_F(nothing_left, a_file_is_sent, cells, where)
 {
-    char name[] = "/tmp/socketserver-test-XXXXXX";
-    int const file = ::mkstemp(name);
-    BOOST_REQUIRE(file >= 0);
-    ::unlink(name);
     static auto const content = pattern(3'000'000);
-    BOOST_REQUIRE_EQUAL(::write(file, content.data(), content.size()), ssize_t(content.size()));
-
+    support::temporary_file const file(content);
     served server(where, [&](stream& s) {
         s.timeout(patience);
         s.wfile() << "begin ";
-        s.send_file(file);
+        s.send_file(file.descriptor());
         s.wfile() << " end";
     });
     auto client = server.client();
     BOOST_TEST((hear_all(client) == "begin " + content + " end"));
-    ::close(file);
 }

@@ -8,13 +8,13 @@
 #include <boost/test/unit_test.hpp>
 
 #include "support/beside.hpp"
+#include "support/temporary_file.hpp"
 
 #include <socketserver/stream.hpp>
 
 #include <boost/system/system_error.hpp>
 
 #include <chrono>
-#include <cstdio>
 #include <latch>
 #include <memory>
 #include <string>
@@ -119,17 +119,14 @@ BOOST_AUTO_TEST_CASE(a_stream_works_over_a_transport_of_ones_own)
 
 BOOST_AUTO_TEST_CASE(by_default_a_file_is_read_and_sent)
 {
-    auto* const file = std::tmpfile();
     std::string content;
     while (content.size() < 200000)
         content += std::to_string(content.size());
-    std::fwrite(content.data(), 1, content.size(), file);
-    std::fflush(file);
+    support::temporary_file const file(content);
     std::string sent;
     stream s(std::make_unique<deaf>(sent));
-    BOOST_TEST(s.send_file(::fileno(file), 10) == content.size() - 10);
+    BOOST_TEST(s.send_file(file.descriptor(), 10) == content.size() - 10);
     BOOST_TEST((sent == content.substr(10)));
-    std::fclose(file);
 }
 
 BOOST_AUTO_TEST_CASE(an_interrupt_wakes_and_is_remembered)

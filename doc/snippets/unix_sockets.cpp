@@ -9,14 +9,14 @@
 
 #include <socketserver.hpp>
 
-#include <cstdlib>
-#include <filesystem>
+#include "support/folder.hpp"
+#include "support/unix_servers.hpp"
+
 #include <functional>
 #include <istream>
 #include <ostream>
 #include <string>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <thread>
 #include <unistd.h>
 #include <utility>
@@ -68,21 +68,6 @@ private:
 };
 // end::datagram-class[]
 
-// A folder for the test's sockets.
-struct folder
-{
-    folder()
-    {
-        std::string name = (std::filesystem::temp_directory_path() / "doc-XXXXXX").string();
-        BOOST_TEST_REQUIRE(::mkdtemp(name.data()));
-        path = name;
-    }
-
-    ~folder() { std::filesystem::remove_all(path); }
-
-    std::filesystem::path path;
-};
-
 std::string ask(endpoint const& server, std::string const& question)
 {
     // tag::client[]
@@ -104,38 +89,33 @@ void serve_and(base_server& server, std::function<void()> const& talk)
 
 } // namespace
 
-BOOST_FIXTURE_TEST_CASE(the_same_handler_serves_a_file, folder)
+BOOST_FIXTURE_TEST_CASE(the_same_handler_serves_a_file, support::folder)
 {
-    auto const where = "unix:" + (path / "greeter.sock").string();
+    auto const file = *this / "greeter.sock";
+    endpoint const where = support::unix_endpoint(file);
     // tag::server[]
     // where: unix:/run/greeter.sock
     ready<threading_mixin<own_server>> server(where, handler<greeter>);
     // end::server[]
-    struct stat status;
-    BOOST_TEST_REQUIRE(::stat((path / "greeter.sock").c_str(), &status) == 0);
-    BOOST_TEST((status.st_mode & 0777) == 0660u);
+    BOOST_TEST(support::mode_of(file) == 0660u);
     serve_and(server, [&] { BOOST_TEST(ask(where, "you") == "hello, you"); });
-    BOOST_TEST(!std::filesystem::exists(path / "greeter.sock"));
+    BOOST_TEST(!support::exists(file));
 }
 
-BOOST_FIXTURE_TEST_CASE(a_dead_servers_file_is_replaced_and_a_living_ones_is_not, folder)
+BOOST_FIXTURE_TEST_CASE(a_dead_servers_file_is_replaced_and_a_living_ones_is_not, support::folder)
 {
-    auto const where = "unix:" + (path / "greeter.sock").string();
-    // A socket that is bound and closed leaves its file.
-    endpoint const address(where);
-    int const dead = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    BOOST_TEST_REQUIRE(::bind(dead, static_cast<sockaddr const*>(address.data()),
-                           static_cast<socklen_t>(address.size())) == 0);
-    ::close(dead);
+    auto const file = *this / "greeter.sock";
+    endpoint const where = support::unix_endpoint(file);
+    support::leave_dead(file, SOCK_STREAM);
     threading_unix_stream_server server(where, handler<greeter>);
     BOOST_CHECK_THROW(
         threading_unix_stream_server(where, handler<greeter>), boost::system::system_error);
     serve_and(server, [&] { BOOST_TEST(ask(where, "you") == "hello, you"); });
 }
 
-BOOST_FIXTURE_TEST_CASE(datagrams_go_there_too, folder)
+BOOST_FIXTURE_TEST_CASE(datagrams_go_there_too, support::folder)
 {
-    auto const where = "unix:" + (path / "echo.sock").string();
+    endpoint const where = support::unix_endpoint(*this / "echo.sock");
     // tag::datagram[]
     ready<threading_mixin<own_echo_server>> server(
         where, [](datagram& request) { request.wfile() << request.packet(); });

@@ -11,6 +11,7 @@
 
 #include "programs/examples.hpp"
 #include "support/client.hpp"
+#include "support/folder.hpp"
 #include "support/program.hpp"
 
 #include <socketserver/datagram_client.hpp>
@@ -18,9 +19,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <filesystem>
-#include <stdexcept>
-#include <stdlib.h>
 #include <string>
 #include <unistd.h>
 
@@ -83,25 +81,11 @@ namespace {
 // A folder of its own for a socket, empty again in the end.
 struct socket_file
 {
-    socket_file()
-    {
-        char name[] = "/tmp/socketserver-XXXXXX";
-        if (!::mkdtemp(name))
-            throw std::runtime_error("mkdtemp");
-        folder = name;
-    }
+    ~socket_file() { BOOST_TEST(folder.is_empty()); }
 
-    ~socket_file()
-    {
-        BOOST_TEST(!exists());
-        std::filesystem::remove_all(folder);
-    }
+    endpoint address() const { return support::unix_endpoint(folder / "socket"); }
 
-    bool exists() const { return std::filesystem::exists(std::filesystem::symlink_status(path())); }
-    std::filesystem::path path() const { return folder / "socket"; }
-    endpoint address() const { return "unix:" + path().string(); }
-
-    std::filesystem::path folder;
+    support::folder folder;
 };
 
 std::string const you = "You are process " + std::to_string(::getpid()) + " of user " +

@@ -7,6 +7,7 @@
 
 #include "connected.hpp"
 #include "descriptors.hpp"
+#include "temporary_file.hpp"
 
 #include <socketserver/memory_transport.hpp>
 #include <socketserver/ready.hpp>
@@ -19,11 +20,9 @@
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/unit_test.hpp>
 
-#include <cstdio>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 #include <utility>
 
 // What the tests of streams share.
@@ -111,27 +110,6 @@ void handle(stream& s, F const& f)
     ready<tcp_server> server(defer_activation, "127.0.0.1:0", [](stream&) {});
     handler_factory<stream>(f).make()->run(s, endpoint("127.0.0.1:1"), server);
 }
-
-class temporary_file
-{
-public:
-    explicit temporary_file(std::string_view content)
-        : file_(std::tmpfile())
-    {
-        std::fwrite(content.data(), 1, content.size(), file_);
-        std::fflush(file_);
-    }
-
-    temporary_file(temporary_file const&) = delete;
-    temporary_file& operator=(temporary_file const&) = delete;
-
-    ~temporary_file() { std::fclose(file_); }
-
-    int descriptor() const { return ::fileno(file_); }
-
-private:
-    std::FILE* file_;
-};
 
 } // namespace support
 
