@@ -14,10 +14,12 @@
 #include <socketserver/datagram_server.hpp>
 #include <socketserver/stream_server.hpp>
 
+#include <functional>
 #include <stdexcept>
 #include <string>
 #include <thread>
 #include <type_traits>
+#include <utility>
 
 using namespace socketserver;
 
@@ -39,6 +41,27 @@ public:
 
 template <class Server>
 using ready_and_refusing = ready<refusing<Server>>;
+
+// Asks a function, which it takes before all that any server takes, whom it lets in.
+template <class Server>
+class asking : public Server
+{
+public:
+    template <class Function>
+    asking(Function lets_in, endpoint address, handler_factory<stream> handlers)
+        : Server(std::move(address), std::move(handlers))
+        , lets_in_(std::move(lets_in))
+    {
+    }
+
+    bool verify_request(stream&, endpoint const& client) override { return lets_in_(client); }
+
+private:
+    std::function<bool(endpoint const&)> lets_in_;
+};
+
+template <class Server>
+using ready_and_asking = ready<asking<Server>>;
 
 // The answer of a server to its one request.
 std::string answer_of(base_server& server)
@@ -90,6 +113,16 @@ BOOST_AUTO_TEST_CASE(puts_hooks_between_the_strategy_and_ready)
     auto const server =
         make_server<tcp_server, ready_and_refusing>("threading", "127.0.0.1:0", answer);
     BOOST_TEST(answer_of(*server) == "");
+}
+
+BOOST_AUTO_TEST_CASE(gives_a_function_to_a_server_that_takes_one)
+{
+    auto const nobody = [](auto const& client) { return client.path() == "nobody's"; };
+    auto const hooked =
+        make_server<tcp_server, ready_and_asking>("threading", nobody, "127.0.0.1:0", answer);
+    BOOST_TEST(answer_of(*hooked) == "");
+    auto const own = make_server<asking<tcp_server>>("coroutine", nobody, "127.0.0.1:0", answer);
+    BOOST_TEST(answer_of(*own) == "");
 }
 
 BOOST_AUTO_TEST_CASE(sets_attributes_before_the_server_is_bound)

@@ -150,6 +150,31 @@ std::unique_ptr<base_server> make_server(
         return nullptr;
 }
 
+/** A server class made complete, to see what its constructors take; there never is one. */
+template <class Server>
+class only_constructed final : public Server
+{
+public:
+    using Server::Server;
+
+private:
+    void a_server_must_be_made_by_ready() override {}
+};
+
+/** Whether the constructors of a server class take all these arguments but the first, and not all.
+
+    @tparam Complete The server class within @ref ready; of any other this says false.
+    @tparam Arguments The types of the arguments.
+*/
+template <class Complete, class... Arguments>
+inline constexpr bool takes_all_but_the_first = false;
+
+/** What the general form says, of @ref ready and one argument or more. */
+template <without_strategy Server, class First, class... Rest>
+inline constexpr bool takes_all_but_the_first<ready<Server>, First, Rest...> =
+    !std::is_constructible_v<only_constructed<Server>, First, Rest...> &&
+    std::is_constructible_v<only_constructed<Server>, Rest...>;
+
 /** Make a server whose strategy is chosen at run time.
 
     @code
@@ -170,8 +195,15 @@ std::unique_ptr<base_server> make_server(
 template <class Server, template <class> class Outermost = ready, class... Arguments>
 std::unique_ptr<base_server> make_server(strategy const& choice, Arguments&&... arguments)
 {
-    return make_server<Server, Outermost>(
-        choice, configured([](auto&) {}), std::forward<Arguments>(arguments)...);
+    constexpr bool is_bare = takes_all_but_the_first<Outermost<Server>, Arguments&&...>;
+    static_assert(!is_bare,
+        "the server takes no such first argument: a function that sets its attributes before it is "
+        "bound is given as configured(f)");
+    if constexpr (is_bare)
+        return nullptr;
+    else
+        return make_server<Server, Outermost>(
+            choice, configured([](auto&) {}), std::forward<Arguments>(arguments)...);
 }
 
 } // namespace socketserver
