@@ -83,11 +83,41 @@ BOOST_FIXTURE_TEST_CASE(requests_meanwhile_are_for_one_round_more, replaceable)
     for (int i = 0; i < 5; ++i)
         supervisor.replace_workers();
     let_serve(4);
-    BOOST_TEST(run_until([&] { return log.count("the workers are replaced") == 2; }));
+    BOOST_TEST(run_until([&] { return log.count("replacing the workers") == 2; }));
+    // Once, or once for each, as they come to an end.
+    BOOST_TEST(run_until([&] { return log.lines().back() == "info: the workers are replaced"; }));
     BOOST_TEST(log.count("replacing the workers") == 2);
-    BOOST_TEST(run_until([&] { return supervisor.size() == 2; }));
+    BOOST_TEST(supervisor.size() == 2);
     supervisor.run();
     BOOST_TEST(supervisor.size() == 2);
+}
+
+BOOST_FIXTURE_TEST_CASE(they_are_replaced_when_the_last_old_one_has_gone, supervised)
+{
+    support::logged log;
+    shared<std::atomic<int>> lives(0);
+    shared<gate> may_end;
+    supervisor.start(1, [&] {
+        if (++*lives == 1)
+        {
+            std::signal(SIGTERM, SIG_IGN);
+            supervisor.worker_serves();
+            may_end->wait();
+            ::_exit(0);
+        }
+        supervisor.worker_serves();
+        obey();
+    });
+    supervisor.replace_workers();
+    BOOST_TEST(run_until([&] { return *lives == 2; }));
+    // The next round begins while the first worker drains, and does not wait for it.
+    supervisor.replace_workers();
+    BOOST_TEST(run_until([&] { return *lives == 3 && supervisor.size() == 2; }));
+    BOOST_TEST(log.count("replacing the workers") == 2);
+    BOOST_TEST(log.count("the workers are replaced") == 0);
+    may_end->open();
+    BOOST_TEST(run_until([&] { return log.count("the workers are replaced") == 1; }));
+    BOOST_TEST(supervisor.size() == 1);
 }
 
 BOOST_FIXTURE_TEST_CASE(old_ones_serve_on_while_their_successors_die, supervised)
@@ -109,6 +139,7 @@ BOOST_FIXTURE_TEST_CASE(old_ones_serve_on_while_their_successors_die, supervised
 
 BOOST_FIXTURE_TEST_CASE(a_worker_that_has_taken_its_number_is_replaced, supervised)
 {
+    support::logged log;
     shared<std::atomic<int>> lives(0);
     supervisor.start(1, [&] {
         int const life = ++*lives;
@@ -123,6 +154,9 @@ BOOST_FIXTURE_TEST_CASE(a_worker_that_has_taken_its_number_is_replaced, supervis
     });
     BOOST_TEST(run_until([&] { return *lives == 4 && supervisor.size() == 1; }));
     BOOST_CHECK(supervisor.next_timer() == clk::time_point::max());
+    BOOST_TEST(log.count("has taken its requests; it is replaced") == 3);
+    BOOST_TEST(log.count("debug: worker ") == 3);
+    BOOST_TEST(log.count("the workers are replaced") == 0);
 }
 
 BOOST_FIXTURE_TEST_CASE(a_worker_that_leaves_by_itself_has_a_successor_at_once, supervised)

@@ -21,6 +21,7 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <string>
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -80,7 +81,8 @@ struct worker_supervisor::state
     std::function<void()> be_a_worker;
     request_counts* counts = nullptr;
     respawn_pace pace;
-    bool replacing = false;
+    bool replacing = false; // some of the old ones are still to be asked to drain
+    bool any_old = false;   // or drain
 
     // In a worker, its own, and how many requests it takes.
     worker_page* own_page = nullptr;
@@ -168,6 +170,7 @@ void worker_supervisor::start(
     s.pace = respawn_pace();
     s.asked.clear();
     s.replacing = false;
+    s.any_old = false;
     s.see_to_it(young_age);
 }
 
@@ -195,8 +198,11 @@ void worker_supervisor::state::begin_round()
 {
     if (replacing && std::none_of(workers.begin(), workers.end(),
                          [](worker const& w) { return !w.drains && w.is_old; }))
-    {
         replacing = false;
+    if (any_old &&
+        std::none_of(workers.begin(), workers.end(), [](worker const& w) { return w.is_old; }))
+    {
+        any_old = false;
         log(log_severity::info, "the workers are replaced");
     }
     if (replacing || !asked.is_set())
@@ -205,6 +211,7 @@ void worker_supervisor::state::begin_round()
     asked.clear();
     log(log_severity::info, "replacing the workers");
     replacing = true;
+    any_old = true;
     for (auto& w : workers)
         w.is_old = true;
 }
@@ -272,6 +279,9 @@ bool worker_supervisor::state::let_one_go()
         [](worker const& w) { return !w.drains && w.page->serves && w.is_to_go(); });
     if (first == workers.end())
         return false;
+    if (!first->is_old)
+        log(log_severity::debug,
+            "worker " + std::to_string(first->pid) + " has taken its requests; it is replaced");
     first->drains = true;
     children.signal(first->pid, SIGTERM);
     return true;
