@@ -48,7 +48,7 @@ void await_closed(endpoint const& server)
 
 auto const strategies =
     data::make(std::vector<std::string>{"synchronous", "threading:8", "thread-pool:8", "forking:8",
-        "coroutine", "coroutine:2", "preforking:2", "preforking:2/threading",
+        "fork-server:8", "coroutine", "coroutine:2", "preforking:2", "preforking:2/threading",
         "preforking:2/thread-pool:2", "preforking:2/forking", "preforking:2/coroutine"});
 
 // A loop that is occupied with a request gives its listener back after that.
