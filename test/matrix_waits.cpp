@@ -2,7 +2,8 @@
 // Distributed under the Boost Software License, Version 1.0.
 // (See LICENSE or https://www.boost.org/LICENSE_1_0.txt)
 
-// Every strategy over every transport: what a handler waits for besides its stream.
+// Every strategy over every transport: what a handler waits for besides its stream.  With a fork
+// server: strategy/fork_server_waits.
 
 #include <socketserver/this_request.hpp>
 

@@ -369,6 +369,7 @@ BOOST_DATA_TEST_CASE_F(fixture, after_these_errors_the_next_request_is_taken_at_
     BOOST_TEST(client->output == "served");
     BOOST_TEST(log.count("debug: ") == 1u);
     BOOST_TEST(log.lines().size() == 1u);
+    BOOST_TEST(server.counters().accept_errors == 1u);
 }
 
 BOOST_DATA_TEST_CASE_F(fixture, after_these_errors_the_loop_pauses_and_says_so_once,
@@ -386,6 +387,8 @@ BOOST_DATA_TEST_CASE_F(fixture, after_these_errors_the_loop_pauses_and_says_so_o
                          error_code(sample, boost::system::system_category()).message()) == 1u);
     for (std::size_t i = 0; i < 3; ++i)
         BOOST_TEST((server.tries.at(i + 1) - server.tries.at(i) >= 5ms * (1 << i)), i);
+    BOOST_TEST(server.counters().accept_errors == 3u);
+    BOOST_TEST(server.counters().accepted == 1u);
 }
 
 BOOST_DATA_TEST_CASE_F(fixture, after_anything_else_the_loop_pauses_too, data::xrange(3))

@@ -47,6 +47,23 @@ bool has(std::map<int, std::string> const& descriptors, std::string const& what)
 
 } // namespace
 
+// The first test, as all of them fork beside the thread that runs the loop.
+BOOST_FIXTURE_TEST_CASE(forking_beside_threads_is_reported_once, nothing_left)
+{
+    support::logged log;
+    for (int i = 0; i < 2; ++i)
+    {
+        served_as<forking> server(tells_its_process);
+        for (int j = 0; j < 2; ++j)
+        {
+            auto client = server.client();
+            BOOST_TEST(hear(client) != the_end);
+        }
+    }
+    BOOST_TEST(log.count("warning: forking beside other threads: a lock") == 1);
+    BOOST_TEST(log.count("warning: ") == 1);
+}
+
 BOOST_FIXTURE_TEST_CASE(a_request_runs_in_a_child_of_its_own, nothing_left)
 {
     served_as<forking> server(tells_its_process);
