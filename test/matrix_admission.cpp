@@ -199,7 +199,10 @@ BOOST_DATA_TEST_CASE_F(nothing_left, where_nobody_has_time_the_caller_runs_it,
     BOOST_TEST(hear(first) == the_end);
 }
 
-BOOST_DATA_TEST_CASE(says_what_it_cannot_do, data::make({"coroutine", "forking"}), text)
+BOOST_DATA_TEST_CASE(says_what_it_cannot_do,
+    data::make(
+        {"forking", "fork-server", "coroutine", "preforking/forking", "preforking/coroutine"}),
+    text)
 {
     settings set;
     set.when_full = at_limit::caller_runs;

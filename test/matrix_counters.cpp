@@ -103,6 +103,36 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_process_that_is_killed_is_counted_with_al
     BOOST_TEST(server.server().counters().active == 1u);
 }
 
+char const* const several_in_one_worker[] = {"preforking:1/threading", "preforking:1/thread-pool:4",
+    "preforking:1/coroutine", "preforking:1/coroutine:2"};
+
+BOOST_DATA_TEST_CASE_F(nothing_left, all_requests_of_a_worker_die_with_it,
+    data::make(transports) * data::make(several_in_one_worker), transport, strategy)
+{
+    served server(cell_of(strategy, transport), obey);
+    std::vector<client_stream> clients;
+    for (int i = 0; i < 4; ++i)
+    {
+        clients.push_back(server.client());
+        BOOST_TEST(ask(clients.back(), "hello") == "hello");
+    }
+    // An answer is counted when it has been sent.
+    BOOST_TEST(eventually([&] { return server.server().counters().bytes_sent == 4 * 6u; }));
+    say(clients.back(), "kill");
+    for (auto& client : clients)
+        BOOST_TEST(hear(client) == the_end);
+    BOOST_TEST(is_idle(server));
+    auto client = server.client();
+    BOOST_TEST(ask(client, "hello") == "hello");
+
+    auto const c = server.server().counters();
+    BOOST_TEST(c.accepted == 5u);
+    BOOST_TEST(c.active == 1u);
+    BOOST_TEST(c.peak == 4u);
+    BOOST_TEST(c.crashed == 4u);
+    BOOST_TEST(c.bytes_received == 5 * 6u + 5);
+}
+
 // Not where a loop that is in a request hears only then that it is to end.
 inline auto const cells_that_hear = cells_where(transports, [](strategy_side const& s) {
     return runs_several(s) && can_be_aborted(s) && std::string_view(s.text) != "preforking:2";
@@ -136,9 +166,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, reports_how_its_requests_ended, cells_that_
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, reports_what_was_killed,
-    cells_where(
-        transports, [](strategy_side const& s) { return std::string(s.text) == "forking"; }),
-    where)
+    cells_where(transports, [](strategy_side const& s) { return !s.own_process; }), where)
 {
     settings set;
     set.drain_timeout = 1ms;

@@ -195,11 +195,13 @@ inline std::vector<limited> const at_the_limit = {
     {"forking:2", 2},
     {"fork-server:2", 2},
     {"coroutine", 2},
+    {"coroutine:2", 2},
     {"preforking:2", 2},
     {"preforking:1/threading:2", 2},
     {"preforking:1/thread-pool:2", 2, 2},
     {"preforking:1/forking:2", 2},
     {"preforking:1/coroutine", 2},
+    {"preforking:1/coroutine:2", 2},
 };
 
 inline settings of_two_coroutines()
