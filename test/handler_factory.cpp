@@ -10,9 +10,12 @@
 #include "support/request.hpp"
 
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <memory>
+#include <new>
 #include <ostream>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -78,8 +81,35 @@ void handle_none(handler_factory<datagram> const& factory)
 {
     datagram none;
     ready<udp_server> server(defer_activation, "127.0.0.1:0", [](datagram&) {});
-    factory.make()->run(none, client_address, server);
+    factory.run(none, client_address, server);
 }
+
+int from_the_heap = 0;
+
+// Of so many bytes; says when it goes.
+template <std::size_t Size>
+class of_size : public stream_request_handler
+{
+public:
+    static void* operator new(std::size_t size)
+    {
+        ++from_the_heap;
+        return ::operator new(size);
+    }
+
+    static void operator delete(void* memory) noexcept { ::operator delete(memory); }
+
+    ~of_size() override { request().wfile() << "gone" << std::flush; }
+
+    void handle() override
+    {
+        content_[Size / 2] = 'x';
+        throw std::runtime_error("thrown");
+    }
+
+private:
+    char content_[Size];
+};
 
 template <class From, class Request>
 constexpr bool makes_handlers_of = std::constructible_from<handler_factory<Request>, From>;
@@ -146,6 +176,21 @@ BOOST_AUTO_TEST_CASE(makes_handlers_in_many_threads_at_once)
             for (int n = 0; n < 200; ++n)
                 factory.make();
         });
+}
+
+BOOST_AUTO_TEST_CASE(runs_a_small_handler_on_the_stack_and_a_large_one_from_the_heap)
+{
+    from_the_heap = 0;
+    request small;
+    BOOST_CHECK_EXCEPTION(small.run(handler<of_size<64>>), std::runtime_error,
+        [](auto const& e) { return e.what() == "thrown"s; });
+    BOOST_TEST(small.record->output == "gone");
+    BOOST_TEST(from_the_heap == 0);
+
+    request large;
+    BOOST_CHECK_THROW(large.run(handler<of_size<513>>), std::runtime_error);
+    BOOST_TEST(large.record->output == "gone");
+    BOOST_TEST(from_the_heap == 1);
 }
 
 BOOST_AUTO_TEST_CASE(handles_by_a_callable_of_either_form)

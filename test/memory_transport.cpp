@@ -55,7 +55,7 @@ auto const whole_dialogue = "who are you?\nhello, Ann\nhello, Bob\ngoodbye\n"s;
 void run(stream& s)
 {
     ready<tcp_server> server(defer_activation, "127.0.0.1:0", handler<host>);
-    handler_factory<stream>(handler<host>).make()->run(s, endpoint("127.0.0.1:1"), server);
+    handler_factory<stream>(handler<host>).run(s, endpoint("127.0.0.1:1"), server);
 }
 
 } // namespace

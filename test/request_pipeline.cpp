@@ -240,7 +240,7 @@ BOOST_AUTO_TEST_CASE(its_factory_makes_handlers_for_anybody)
 {
     auto const record = std::make_shared<memory_transport::record>();
     stream request(std::make_unique<memory_transport>("", record));
-    server.handlers().make()->run(request, endpoint("192.0.2.1:1234"), server);
+    server.handlers().run(request, endpoint("192.0.2.1:1234"), server);
     BOOST_TEST(record->output == "served");
 }
 

@@ -11,6 +11,7 @@
 #include <socketserver/stream.hpp>
 
 #include <concepts>
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <tuple>
@@ -181,11 +182,29 @@ public:
     */
     std::unique_ptr<handler_type> make() const { return maker_->make(); }
 
+    /** Make the handler of one request, and run it.
+
+        It lies on the stack of the caller, or on the heap if it has more than 512 bytes.
+
+        @param request The request.
+        @param client_address Who asked.
+        @param server The server.
+        @throws ... What its constructor throws, or `base_request_handler::run`.
+    */
+    void run(Request& request, endpoint const& client_address, base_server& server) const
+    {
+        maker_->run(request, client_address, server);
+    }
+
 private:
+    static constexpr std::size_t most_on_stack = 512;
+
     struct maker
     {
         virtual ~maker() = default;
         virtual std::unique_ptr<handler_type> make() const = 0;
+        virtual void run(
+            Request& request, endpoint const& client_address, base_server& server) const = 0;
     };
 
     template <class Handler, class... Arguments>
@@ -208,6 +227,21 @@ private:
                     bound.arguments);
             else
                 return nullptr;
+        }
+
+        void run(
+            Request& request, endpoint const& client_address, base_server& server) const override
+        {
+            if constexpr (sizeof(Handler) <= most_on_stack &&
+                          std::constructible_from<Handler, Arguments const&...>)
+                std::apply(
+                    [&](auto&... arguments) {
+                        Handler made(arguments...);
+                        static_cast<handler_type&>(made).run(request, client_address, server);
+                    },
+                    bound.arguments);
+            else
+                make()->run(request, client_address, server);
         }
 
         bound_handler<Handler, Arguments...> bound;
@@ -244,6 +278,13 @@ private:
         std::unique_ptr<handler_type> make() const override
         {
             return std::make_unique<calls>(callable);
+        }
+
+        void run(
+            Request& request, endpoint const& client_address, base_server& server) const override
+        {
+            calls made(callable);
+            static_cast<handler_type&>(made).run(request, client_address, server);
         }
 
         Callable callable;

@@ -56,12 +56,18 @@ public:
     */
     void give_back(bool aborted = false) noexcept;
 
-    /** Let a child process that is about to be forked give the place back.
+    /** Let a child process that is about to be forked give the place back. */
+    void share() noexcept;
+
+    /** Let a child process that another process forks give the place back.
 
         @param fate What becomes of it; in memory that the processes share, 0, and left alone until
-        this place is given back here. Null for no child after all.
+        this place is given back here.
     */
-    void share(std::atomic<unsigned char>* fate) noexcept;
+    void share(std::atomic<unsigned char>& fate) noexcept;
+
+    /** Take back what @ref share has begun: there is no child. */
+    void keep() noexcept;
 
     /** Count the request as one whose process died of a signal, and give the place back. */
     void crashed() noexcept;

@@ -18,6 +18,7 @@
 #include <fstream>
 #include <new>
 #include <sched.h>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <sys/mman.h>
@@ -147,6 +148,25 @@ inline double own_memory(pid_t pid)
         if (word == "Anonymous:" && rollup >> kilobytes)
             return kilobytes * 1024;
     throw std::runtime_error("smaps_rollup does not tell");
+}
+
+// How often a process, and its children that have been reaped, came to a page that was not theirs
+// yet (proc_pid_stat(5), minflt and cminflt).
+inline double page_faults(pid_t pid)
+{
+    std::ifstream stat("/proc/" + std::to_string(pid) + "/stat");
+    std::string line;
+    std::getline(stat, line);
+    // The name of the program may have spaces in it.
+    std::istringstream fields(line.substr(line.rfind(')') + 1));
+    std::string skipped;
+    for (int i = 3; i < 10; ++i)
+        fields >> skipped;
+    double own = 0;
+    double children = 0;
+    if (!(fields >> own >> children))
+        throw std::runtime_error("stat does not tell");
+    return own + children;
 }
 
 // Says a figure where tools/bench/run finds it, and checks it.  A promise is rounded, for there is

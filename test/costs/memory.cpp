@@ -72,6 +72,22 @@ BOOST_DATA_TEST_CASE(takes_little_memory_for_an_idle_connection, promised, strat
     e.end();
 }
 
+// A fork copies each page that one of both processes writes to, and lends the child no page of code:
+// what is scattered costs more than what is long.
+BOOST_AUTO_TEST_CASE(touches_few_pages_for_a_connection_with_a_process_of_its_own)
+{
+    constexpr std::size_t connections = 1000;
+    echo e("forking:64");
+    put_load(e.address, 16, 200);
+    auto const before = page_faults(e.server.pid());
+    put_load(e.address, 16, connections);
+    auto const each = (page_faults(e.server.pid()) - before) / connections;
+    // Those of the bare fork alone.
+    BOOST_TEST(each > 10);
+    figure("page faults a short connection", "forking", each, 34);
+    e.end();
+}
+
 BOOST_AUTO_TEST_CASE(serves_fifty_clients_beside_fifteen_thousand_idle_ones)
 {
     echo e("coroutine");

@@ -34,7 +34,7 @@ struct request
 
     void run(socketserver::handler_factory<socketserver::stream> const& factory)
     {
-        factory.make()->run(stream, client_address, server);
+        factory.run(stream, client_address, server);
     }
 
     std::shared_ptr<socketserver::memory_transport::record> record =

@@ -108,7 +108,7 @@ template <class F>
 void handle(stream& s, F const& f)
 {
     ready<tcp_server> server(defer_activation, "127.0.0.1:0", [](stream&) {});
-    handler_factory<stream>(f).make()->run(s, endpoint("127.0.0.1:1"), server);
+    handler_factory<stream>(f).run(s, endpoint("127.0.0.1:1"), server);
 }
 
 } // namespace support

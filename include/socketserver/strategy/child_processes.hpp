@@ -147,7 +147,6 @@ public:
 
 private:
     struct child;
-    struct fates;
     struct state;
 
     int start(child&& description, request_place* place);

@@ -326,8 +326,8 @@ void base_server::after_fork(fork_role role)
     auto const parent = s.process.load();
     // Another thread of the parent may have held a lock at the fork.
     std::construct_at(&s.mutex);
-    std::construct_at(&s.changed);
-    std::construct_at(&s.requests);
+    s.changed.after_fork();
+    s.requests.after_fork();
     s.loop_request.after_fork();
     s.process = ::getpid();
     open_sockets::close_others(role == fork_role::request ? current_request : nullptr);
@@ -336,7 +336,7 @@ void base_server::after_fork(fork_role role)
     s.drain_until.reset();
     if (role == fork_role::worker)
     {
-        s.worker_stop = std::make_unique<stop_signal>();
+        s.worker_stop = std::make_unique<stop_signal>(s.counts.stops());
         // It serves once: the end of its loop closes its listener.
         s.closed = true;
         s.loop_thread = std::this_thread::get_id();

@@ -5,16 +5,17 @@
 #ifndef SOCKETSERVER_SRC_BASE_SERVER_STATE_HPP
 #define SOCKETSERVER_SRC_BASE_SERVER_STATE_HPP
 
+#include "fork_safe_condition.hpp"
 #include "request_counts.hpp"
 #include "request_registry.hpp"
 #include "stop_signal.hpp"
+#include "written_page.hpp"
 
 #include <socketserver/active_request.hpp>
 #include <socketserver/base_server.hpp>
 
 #include <atomic>
 #include <chrono>
-#include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -52,22 +53,22 @@ private:
 };
 
 // What the loops, the callers of shutdown() and of server_close() agree on.
-struct base_server::state
+struct base_server::state : on_written_page
 {
     explicit state(base_server& server)
         : loop_request(server)
     {
     }
 
-    stop_signal server_stop;
-    std::unique_ptr<stop_signal> worker_stop;
     request_counts counts;
+    stop_signal server_stop{counts.stops()};
+    std::unique_ptr<stop_signal> worker_stop;
     request_registry requests;
     active_request loop_request;
 
-    // Survive a fork only if nobody held the mutex; after_fork makes them anew.
+    // Survives a fork only if nobody held it; after_fork makes it anew.
     std::mutex mutex;
-    std::condition_variable changed;
+    fork_safe_condition changed;
     bool served = false;  // serve_forever or handle_request has not returned
     bool looping = false; // its loop has not ended
     unsigned long loops_ended = 0;

@@ -244,7 +244,14 @@ public:
     }
 
     // With a thread's first record Boost.Log takes its lock exclusively, with the others shared.
-    void prepare_thread() { core_->get_thread_attributes(); }
+    void prepare_thread()
+    {
+        thread_local bool is_prepared = false;
+        if (is_prepared)
+            return;
+        core_->get_thread_attributes();
+        is_prepared = true;
+    }
 
 private:
     logging::core_ptr core_ = logging::core::get();

@@ -4,6 +4,8 @@
 
 #include "open_sockets.hpp"
 
+#include "written_page.hpp"
+
 #include <socketserver/active_request.hpp>
 
 #include <atomic>
@@ -17,8 +19,14 @@ namespace {
 // A bit a descriptor: neither a lock nor memory that could be used up.  The kernel's own limit of
 // descriptors is a million by default; whatever lies above is left alone.
 constexpr int most = 1 << 20;
-std::atomic<std::uint64_t> bits[most / 64];
+std::atomic<std::uint64_t> higher[(most - written_page::most_descriptors) / 64];
 std::atomic<int> highest{0};
+
+std::atomic<std::uint64_t>& word(int descriptor) noexcept
+{
+    int const above = descriptor - written_page::most_descriptors;
+    return above < 0 ? the_written_page.descriptors[descriptor / 64] : higher[above / 64];
+}
 
 constexpr std::uint64_t bit(int descriptor) noexcept
 {
@@ -31,7 +39,7 @@ void add(int descriptor) noexcept
 {
     if (descriptor < 0 || descriptor >= most)
         return;
-    bits[descriptor / 64].fetch_or(bit(descriptor), std::memory_order_relaxed);
+    word(descriptor).fetch_or(bit(descriptor), std::memory_order_relaxed);
     for (int h = highest.load(); h < descriptor && !highest.compare_exchange_weak(h, descriptor);)
     {
     }
@@ -40,17 +48,17 @@ void add(int descriptor) noexcept
 void remove(int descriptor) noexcept
 {
     if (descriptor >= 0 && descriptor < most)
-        bits[descriptor / 64].fetch_and(~bit(descriptor), std::memory_order_relaxed);
+        word(descriptor).fetch_and(~bit(descriptor), std::memory_order_relaxed);
 }
 
 void close_others(active_request const* own) noexcept
 {
-    for (int word = 0; word <= highest / 64; ++word)
+    for (int first = 0; first <= highest; first += 64)
     {
-        auto open = bits[word].load(std::memory_order_relaxed);
+        auto open = word(first).load(std::memory_order_relaxed);
         for (int i = 0; open != 0; ++i, open >>= 1)
         {
-            int const descriptor = word * 64 + i;
+            int const descriptor = first + i;
             if ((open & 1) == 0 || (own && own->owns(descriptor)))
                 continue;
             remove(descriptor);

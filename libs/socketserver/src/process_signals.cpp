@@ -7,6 +7,7 @@
 #include "current_request.hpp"
 #include "strategy/sanitizers.hpp"
 #include "thread_signals.hpp"
+#include "written_page.hpp"
 
 #include <socketserver/active_request.hpp>
 #include <socketserver/base_server.hpp>
@@ -35,12 +36,8 @@ enum class step
     aborting
 };
 
-std::atomic<base_server*> server_of_process{nullptr};
+auto& own = the_written_page.signals;
 std::atomic<step> current_step{step::serving};
-sigset_t mask_before_fork;
-bool keeps_all_back = false;
-timer_t timer;
-bool has_timer = false;
 
 void make_timer(int signal) noexcept
 {
@@ -49,19 +46,19 @@ void make_timer(int signal) noexcept
     event.sigev_signo = signal;
     // Without a timer, which only a lack of memory could cause, an operator's second signal is
     // what remains.
-    has_timer = ::timer_create(CLOCK_MONOTONIC, &event, &timer) == 0;
+    own.has_timer = ::timer_create(CLOCK_MONOTONIC, &event, &own.timer) == 0;
 }
 
 void set_timer(base_server::duration after) noexcept
 {
-    if (!has_timer)
+    if (!own.has_timer)
         return;
     // Zero would disarm it.
     after = std::max(after, base_server::duration(1));
     itimerspec spec{};
     spec.it_value.tv_sec = after.count() / 1'000'000'000;
     spec.it_value.tv_nsec = after.count() % 1'000'000'000;
-    ::timer_settime(timer, 0, &spec, nullptr);
+    ::timer_settime(own.timer, 0, &spec, nullptr);
 }
 
 void install(int signal, void (*handler)(int, siginfo_t*, void*), struct sigaction* before) noexcept
@@ -92,7 +89,7 @@ void ignore(int signal) noexcept
 
 void unblock(std::initializer_list<int> signals) noexcept
 {
-    sigset_t mask = mask_before_fork;
+    sigset_t mask = own.mask_before_fork;
     for (int const signal : signals)
         ::sigdelset(&mask, signal);
     for (int const signal : crash_signals)
@@ -170,8 +167,8 @@ struct process_signals::actions
     {
         int const before = errno;
         if (info->si_code == SI_TIMER)
-            give_up(server_of_process.load()->loop_request());
-        auto& server = *server_of_process.load();
+            give_up(own.server.load()->loop_request());
+        auto& server = *own.server.load();
         server.loop_request().abort();
         set_timer(with_grace(server.abort_timeout));
         errno = before;
@@ -180,7 +177,7 @@ struct process_signals::actions
     static void in_a_worker(int signal, siginfo_t* info, void*) noexcept
     {
         int const before = errno;
-        auto& server = *server_of_process.load();
+        auto& server = *own.server.load();
         if (signal == SIGTERM)
         {
             if (current_step == step::serving)
@@ -203,7 +200,7 @@ struct process_signals::actions
     static void in_the_program(int signal, siginfo_t* info, void*) noexcept
     {
         int const before = errno;
-        auto& server = *server_of_process.load();
+        auto& server = *own.server.load();
         switch (current_step.load())
         {
         case step::serving:
@@ -235,8 +232,8 @@ pid_t process_signals::fork() noexcept
     pid_t const child = ::fork();
     if (child == 0)
     {
-        if (!keeps_all_back)
-            mask_before_fork = before;
+        if (!own.keeps_all_back)
+            own.mask_before_fork = before;
     }
     else
     {
@@ -250,13 +247,13 @@ pid_t process_signals::fork() noexcept
 
 void process_signals::of_a_request(base_server& server, pid_t worker) noexcept
 {
-    server_of_process = &server;
-    keeps_all_back = false;
+    own.server = &server;
+    own.keeps_all_back = false;
     ignore(SIGINT);
     ignore(SIGHUP);
     install(SIGTERM, actions::in_a_request, nullptr);
     // Timers are not inherited.
-    has_timer = false;
+    own.has_timer = false;
     if (worker != 0)
     {
         // Nobody is left to kill it when its worker was killed.
@@ -268,12 +265,12 @@ void process_signals::of_a_request(base_server& server, pid_t worker) noexcept
 
 void process_signals::of_a_fork_server() noexcept
 {
-    keeps_all_back = true;
+    own.keeps_all_back = true;
 }
 
 void process_signals::of_a_worker(base_server& server, pid_t parent) noexcept
 {
-    server_of_process = &server;
+    own.server = &server;
     current_step = step::serving;
     make_timer(SIGQUIT);
     ignore(SIGINT);
@@ -287,7 +284,7 @@ void process_signals::of_a_worker(base_server& server, pid_t parent) noexcept
 process_signals::process_signals(base_server& server)
 {
     base_server* none = nullptr;
-    if (!server_of_process.compare_exchange_strong(none, &server))
+    if (!own.server.compare_exchange_strong(none, &server))
         throw std::logic_error("run_until_signal: this process already runs a server so");
     current_step = step::serving;
     make_timer(SIGTERM);
@@ -305,17 +302,17 @@ process_signals::~process_signals()
     ::sigaction(SIGINT, &interrupt_before_, nullptr);
     ::sigaction(SIGTERM, &terminate_before_, nullptr);
     ::sigaction(SIGHUP, &hang_up_before_, nullptr);
-    if (has_timer)
-        ::timer_delete(timer);
-    has_timer = false;
-    server_of_process = nullptr;
+    if (own.has_timer)
+        ::timer_delete(own.timer);
+    own.has_timer = false;
+    own.server = nullptr;
 }
 
 void process_signals::loop_ended() noexcept
 {
     itimerspec const none{};
-    if (has_timer)
-        ::timer_settime(timer, 0, &none, nullptr);
+    if (own.has_timer)
+        ::timer_settime(own.timer, 0, &none, nullptr);
 }
 
 } // namespace socketserver

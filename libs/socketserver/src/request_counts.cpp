@@ -7,8 +7,10 @@
 #include <boost/system/system_error.hpp>
 
 #include <cerrno>
+#include <functional>
 #include <new>
 #include <sys/mman.h>
+#include <system_error>
 #include <utility>
 
 namespace socketserver {
@@ -120,8 +122,30 @@ request_place request_counts::place_of_child(
     request_place::client_key const& client, std::atomic<unsigned char>& fate) noexcept
 {
     request_place place(*this, client);
-    place.share(&fate);
+    place.share(fate);
     return place;
+}
+
+// Gives none where all are in use: a place is then given back when its child has been reaped.
+std::atomic<unsigned char>* request_counts::take_fate() noexcept
+{
+    if (fates_in_use_.all())
+        return nullptr;
+    while (fates_in_use_[next_fate_])
+        next_fate_ = (next_fate_ + 1) % slot::most_fates;
+    fates_in_use_.set(next_fate_);
+    return &own_->fates[next_fate_];
+}
+
+void request_counts::give_back_fate(std::atomic<unsigned char>* fate) noexcept
+{
+    // A fork server keeps its own.
+    std::less<> const before;
+    if (!fate || before(fate, own_->fates) || !before(fate, own_->fates + slot::most_fates))
+        return;
+    *fate = held;
+    next_fate_ = static_cast<std::size_t>(fate - own_->fates);
+    fates_in_use_.reset(next_fate_);
 }
 
 std::size_t request_counts::slot_index() const noexcept
@@ -147,27 +171,29 @@ server_counters request_counts::snapshot() const noexcept
     return c;
 }
 
-std::size_t request_counts::new_slot() noexcept
+std::size_t request_counts::new_slot()
 {
     for (std::size_t i = 1; i < most_slots; ++i)
         if (!std::exchange(shared_->slots[i].is_taken, true))
         {
             if (shared_->slots_used <= i)
                 shared_->slots_used = i + 1;
+            shared_->slots[i].stops = false;
+            for (auto& fate : shared_->slots[i].fates)
+                fate = held;
             return i;
         }
-    return 0;
+    throw std::system_error(EAGAIN, std::generic_category(), "more workers than can be");
 }
 
 void request_counts::use_slot(std::size_t slot) noexcept
 {
     own_ = &shared_->slots[slot];
+    fates_in_use_.reset();
 }
 
 std::uint64_t request_counts::free_slot(std::size_t slot) noexcept
 {
-    if (slot == 0)
-        return 0;
     auto& left = shared_->slots[slot];
     ++left.generation;
     left.is_taken = false;
@@ -215,11 +241,12 @@ void request_place::give_back(bool aborted) noexcept
     if (!counts)
         return;
     if (in_child_)
-        counts->leave_in_child(*this, aborted);
-    else if (unsigned char const fate = said(); fate != held)
+        return counts->leave_in_child(*this, aborted);
+    if (unsigned char const fate = said(); fate != held)
         counts->count_child(fate, false);
     else
         counts->leave_and_count(client_, false);
+    counts->give_back_fate(fate_);
 }
 
 void request_place::crashed() noexcept
@@ -231,6 +258,7 @@ void request_place::crashed() noexcept
         counts->count_child(fate, true);
     else
         counts->leave_and_count(client_, true);
+    counts->give_back_fate(fate_);
 }
 
 void request_place::refused() noexcept
@@ -240,12 +268,25 @@ void request_place::refused() noexcept
     give_back();
 }
 
-void request_place::share(std::atomic<unsigned char>* fate) noexcept
+void request_place::share(std::atomic<unsigned char>& fate) noexcept
 {
     if (!counts_)
         return;
-    fate_ = fate;
+    fate_ = &fate;
     generation_ = counts_->own_->generation.load();
+}
+
+void request_place::share() noexcept
+{
+    if (counts_)
+        if (auto* const fate = counts_->take_fate())
+            share(*fate);
+}
+
+void request_place::keep() noexcept
+{
+    if (counts_)
+        counts_->give_back_fate(std::exchange(fate_, nullptr));
 }
 
 void request_place::after_fork() noexcept

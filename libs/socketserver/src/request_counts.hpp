@@ -11,6 +11,7 @@
 #include <socketserver/request_place.hpp>
 
 #include <atomic>
+#include <bitset>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -108,15 +109,18 @@ public:
     admission admit(request_place& place, endpoint const& client,
         std::optional<std::size_t> const& most, std::optional<std::size_t> const& most_of_client);
 
+    // What the loop of this process obeys: false at first.
+    std::atomic<bool>& stops() noexcept { return own_->stops; }
+
     // Gives a child that knows nothing of it the place that its parent holds and shares by `fate`.
     request_place place_of_child(
         request_place::client_key const& client, std::atomic<unsigned char>& fate) noexcept;
 
     server_counters snapshot() const noexcept;
 
-    // Gives a slot for a process that is about to be forked.  Those that are beyond number share
-    // the first one's.
-    std::size_t new_slot() noexcept;
+    // Gives a slot for a process that is about to be forked.  Throws std::system_error: there are as
+    // many processes as there can be.
+    std::size_t new_slot();
 
     // What the process with the slot calls.
     void use_slot(std::size_t slot) noexcept;
@@ -128,7 +132,7 @@ public:
 private:
     friend class request_place;
 
-    // Two cache lines, which is what processors fetch at once.
+    // Begins with two cache lines, which is what processors fetch at once.
     struct alignas(128) slot
     {
         std::atomic<std::uint64_t> values[number_of_counters];
@@ -136,7 +140,13 @@ private:
         // How many processes have had it: what is left of one's children is not for the next.
         std::atomic<std::uint32_t> generation;
         bool is_taken;
+        std::atomic<bool> stops;
+
+        // What has become of the places that the process shares with its children.
+        static constexpr std::size_t most_fates = 896;
+        std::atomic<unsigned char> fates[most_fates];
     };
+    static_assert(sizeof(slot) == 1024);
 
     static constexpr std::size_t most_slots = 4096;
 
@@ -154,12 +164,17 @@ private:
     void leave_and_count(client_places::key const& client, bool has_crashed) noexcept;
     void leave_in_child(request_place const& place, bool aborted) noexcept;
     void count_child(unsigned char fate, bool has_crashed) noexcept;
+    std::atomic<unsigned char>* take_fate() noexcept;
+    void give_back_fate(std::atomic<unsigned char>* fate) noexcept;
     std::size_t slot_index() const noexcept;
     bool is_first() const noexcept { return own_ == &shared_->slots[0]; }
 
     std::atomic<phase> phase_{phase::serving};
     memory* shared_;
     slot* own_;
+    // Which fates of this process's are in use, and where to look for one that is not.
+    std::bitset<slot::most_fates> fates_in_use_;
+    std::size_t next_fate_ = 0;
     client_places clients_;
 };
 

@@ -169,7 +169,7 @@ void request_pipeline<Request>::process_request(Request& request, endpoint const
 template <class Request>
 void request_pipeline<Request>::finish_request(Request& request, endpoint const& client_address)
 {
-    handlers_.make()->run(request, client_address, *this);
+    handlers_.run(request, client_address, *this);
 }
 
 template <class Request>

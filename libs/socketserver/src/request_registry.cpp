@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <ctime>
+#include <memory>
 
 namespace socketserver {
 
@@ -102,6 +103,15 @@ void request_registry::wake() noexcept
 {
     for (int n = waiters_.load(); n > 0; --n)
         ::sem_post(&changed_);
+}
+
+void request_registry::after_fork() noexcept
+{
+    std::construct_at(&mutex_);
+    first_ = nullptr;
+    size_ = 0;
+    // What has been posted to them wakes somebody once too often, who looks and waits on.
+    waiters_ = 0;
 }
 
 } // namespace socketserver

@@ -42,6 +42,9 @@ public:
 
     void wake() noexcept;
 
+    // Forgets all of them, and whoever waited or held the lock.
+    void after_fork() noexcept;
+
 private:
     bool none_but_own() const noexcept;
 

@@ -5,8 +5,8 @@
 #ifndef SOCKETSERVER_SRC_SOCKET_TRANSPORT_HPP
 #define SOCKETSERVER_SRC_SOCKET_TRANSPORT_HPP
 
-#include "recycled.hpp"
 #include "strategy/coroutine_core.hpp"
+#include "written_page.hpp"
 
 #include <socketserver/endpoint.hpp>
 #include <socketserver/transport.hpp>
@@ -21,7 +21,7 @@ namespace socketserver {
 // Where it is used outside of a coroutine, it waits in the kernel: one system call an operation.
 // A receive is bounded by SO_RCVTIMEO, which is set when a limit needs it and not before.
 // Within a coroutine it tries without waiting, and suspends that coroutine.
-class socket_transport final : public transport, public recycled<socket_transport>
+class socket_transport final : public transport, public on_written_page
 {
 public:
     // Takes over a descriptor in blocking mode.

@@ -8,40 +8,27 @@
 
 #include <cerrno>
 #include <cstdint>
-#include <new>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 namespace socketserver {
 
-stop_signal::stop_signal()
-    : descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
+stop_signal::stop_signal(std::atomic<bool>& flag)
+    : flag_(flag)
+    , descriptor_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK))
 {
-    auto const failed = [](char const* what) {
-        throw boost::system::system_error(errno, boost::system::system_category(), what);
-    };
     if (descriptor_ < 0)
-        failed("eventfd");
-    void* const page = ::mmap(nullptr, sizeof(std::atomic<bool>), PROT_READ | PROT_WRITE,
-        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED)
-    {
-        ::close(descriptor_);
-        failed("mmap");
-    }
-    flag_ = new (page) std::atomic<bool>(false);
+        throw boost::system::system_error(errno, boost::system::system_category(), "eventfd");
 }
 
 stop_signal::~stop_signal()
 {
-    ::munmap(flag_, sizeof(std::atomic<bool>));
     ::close(descriptor_);
 }
 
 void stop_signal::set() noexcept
 {
-    flag_->store(true);
+    flag_.store(true);
     wake();
 }
 

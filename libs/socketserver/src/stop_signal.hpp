@@ -11,20 +11,20 @@ namespace socketserver {
 
 // A request to stop that wakes the loop which obeys it.
 //
-// It lies in memory that a fork shares, so that a child may stop the loop of its parent.  set() and
-// wake() are async-signal-safe.
+// The flag lies in memory that a fork shares, so that a child may stop the loop of its parent.  set()
+// and wake() are async-signal-safe.
 class stop_signal
 {
 public:
-    stop_signal();
+    explicit stop_signal(std::atomic<bool>& flag);
     ~stop_signal();
 
     stop_signal(stop_signal const&) = delete;
     stop_signal& operator=(stop_signal const&) = delete;
 
     void set() noexcept;
-    bool is_set() const noexcept { return flag_->load(); }
-    void clear() noexcept { flag_->store(false); }
+    bool is_set() const noexcept { return flag_.load(); }
+    void clear() noexcept { flag_.store(false); }
 
     // Wakes the loop without stopping it.
     void wake() noexcept;
@@ -35,7 +35,7 @@ public:
     int descriptor() const noexcept { return descriptor_; }
 
 private:
-    std::atomic<bool>* flag_;
+    std::atomic<bool>& flag_;
     int descriptor_;
 };
 

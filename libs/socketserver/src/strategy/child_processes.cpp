@@ -5,9 +5,9 @@
 #include <socketserver/strategy/child_processes.hpp>
 
 #include "../process_signals.hpp"
+#include "../written_page.hpp"
 #include "process_words.hpp"
 #include "sanitizers.hpp"
-#include "shared_page.hpp"
 
 #include <socketserver/log.hpp>
 
@@ -63,14 +63,6 @@ void warn_beside_threads()
 
 } // namespace
 
-// What has become of the places of requests, for their children to say.
-struct child_processes::fates
-{
-    static constexpr std::size_t most = 4096;
-
-    std::atomic<unsigned char> of[most];
-};
-
 struct child_processes::child
 {
     ended description{};
@@ -78,7 +70,6 @@ struct child_processes::child
     std::optional<endpoint> client;
     int pidfd = -1;
     request_place place;
-    std::atomic<unsigned char>* fate = nullptr;
 
     ended const& described()
     {
@@ -119,7 +110,7 @@ struct child_processes::child
     }
 };
 
-struct child_processes::state
+struct child_processes::state : on_written_page
 {
     explicit state(char const* what)
         : kind(what)
@@ -130,9 +121,11 @@ struct child_processes::state
 
     void close_all() noexcept
     {
-        for (auto const& c : children)
-            if (c.pidfd >= 0)
-                ::close(c.pidfd);
+        // Most processes have none, and their many children are not looked at.
+        if (unwatched != children.size())
+            for (auto const& c : children)
+                if (c.pidfd >= 0)
+                    ::close(c.pidfd);
         if (set >= 0)
             ::close(set);
     }
@@ -160,40 +153,6 @@ struct child_processes::state
             --unwatched;
     }
 
-    // Has a child of ours give the place back, where there is memory for that.
-    std::atomic<unsigned char>* share(request_place& place) noexcept
-    {
-        try
-        {
-            if (!shared)
-                shared.emplace();
-            if (free.empty())
-            {
-                if (used == fates::most)
-                    return nullptr;
-                // What is given back must find room.
-                free.reserve(used + 1);
-                free.push_back(&shared->get()->of[used++]);
-            }
-        }
-        catch (std::exception const&)
-        {
-            return nullptr;
-        }
-        auto* const fate = free.back();
-        free.pop_back();
-        place.share(fate);
-        return fate;
-    }
-
-    void take_back(std::atomic<unsigned char>* fate) noexcept
-    {
-        if (!fate)
-            return;
-        fate->store(0);
-        free.push_back(fate);
-    }
-
     // What a report begins with.
     std::string name_of(child_processes::ended const& c) const
     {
@@ -203,9 +162,6 @@ struct child_processes::state
     char const* kind;
     mutable std::mutex mutex;
     std::vector<child> children;
-    std::optional<shared_page<fates>> shared;
-    std::vector<std::atomic<unsigned char>*> free;
-    std::size_t used = 0;
     int set = -1;
     // Children without a pidfd, which are looked at when the time has come.
     std::size_t unwatched = 0;
@@ -244,17 +200,15 @@ int child_processes::start(child&& c, request_place* place)
         if (s.children.size() == s.children.capacity())
             s.children.reserve(std::max<std::size_t>(16, 2 * s.children.size()));
         s.make_set();
-        if (place)
-            c.fate = s.share(*place);
     }
+    if (place)
+        place->share();
     pid_t const pid = process_signals::fork();
     if (pid < 0)
     {
         int const error = errno;
-        std::lock_guard const lock(s.mutex);
         if (place)
-            place->share(nullptr);
-        s.take_back(c.fate);
+            place->keep();
         throw std::system_error(error, std::generic_category(), "fork");
     }
     if (pid == 0)
@@ -374,7 +328,6 @@ void child_processes::collect()
             if (c.description.signal != 0)
                 c.place.crashed();
             c.place.give_back();
-            s.take_back(c.fate);
             if (on_end || c.description.signal != 0 || c.description.status != 0)
                 gone.push_back(c.described());
             return true;

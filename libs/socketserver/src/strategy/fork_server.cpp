@@ -142,7 +142,7 @@ void fork_server::send_request(Request& request, endpoint const& client, request
         throw;
     }
     at->second.place = std::move(place);
-    at->second.place.share(&page->fates[number]);
+    at->second.place.share(page->fates[number]);
 }
 
 void fork_server::send(stream& request, endpoint const& client, request_place& place)

@@ -72,7 +72,8 @@ struct worker_supervisor::state
     child_processes children{"worker"};
 
     // Set: all are to be replaced.  Woken: look at the pages.
-    stop_signal asked;
+    shared_page<std::atomic<bool>> asked_flag;
+    stop_signal asked{*asked_flag.get()};
 
     // A server is closed and destroyed by other threads than the one that serves.
     mutable std::mutex mutex;
