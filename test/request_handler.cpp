@@ -214,8 +214,7 @@ BOOST_AUTO_TEST_CASE(attributes_are_applied_before_setup_even_if_that_is_overrid
     support::connected c;
     ready<tcp_server> server(defer_activation, "127.0.0.1:0", [](stream&) {});
     handler_factory<stream> const factory = handler<impatient>;
-    support::check_lasts(
-        50ms, [&] { factory.run(c.stream, endpoint("192.0.2.1:1234"), server); });
+    support::check_lasts(50ms, [&] { factory.run(c.stream, endpoint("192.0.2.1:1234"), server); });
     BOOST_TEST(c.peer().line() == "Nagle off");
 }
 
