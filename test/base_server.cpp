@@ -13,6 +13,7 @@
 
 #include "support/bell.hpp"
 #include "support/lasts.hpp"
+#include "support/names.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -22,17 +23,6 @@
 
 namespace data = boost::unit_test::data;
 using namespace support;
-
-namespace {
-
-auto names(std::string const& text)
-{
-    return [text](std::exception const& e) {
-        return std::string(e.what()).find(text) != std::string::npos;
-    };
-}
-
-} // namespace
 
 BOOST_FIXTURE_TEST_SUITE(servers, bell_tower)
 

@@ -8,6 +8,7 @@
 
 #include "support/logged.hpp"
 #include "support/matrix_fork_server.hpp"
+#include "support/names.hpp"
 
 #include <socketserver/log.hpp>
 
@@ -430,9 +431,7 @@ BOOST_FIXTURE_TEST_CASE(a_server_can_refuse_to_fork_beside_threads, nothing_left
 {
     socketserver::ready<forking> server("127.0.0.1:0", tells_its_process);
     server.require_single_thread = true;
-    auto const is_of_it = [](std::logic_error const& e) {
-        return std::string(e.what()).find("start_fork_server()") != std::string::npos;
-    };
+    auto const is_of_it = support::names("start_fork_server()");
     {
         std::latch done(1);
         std::thread other([&] { done.wait(); });
