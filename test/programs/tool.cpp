@@ -133,6 +133,20 @@ BOOST_DATA_TEST_CASE(drains_a_client_in_progress, strategies, strategy)
     BOOST_TEST(e.server.exit_status() == 0);
 }
 
+BOOST_DATA_TEST_CASE(hears_every_signal_once_it_listens, strategies, strategy)
+{
+    // One that says too early that it does may be quick enough, now and then.
+    for (int const first : {SIGTERM, SIGHUP, SIGTERM, SIGHUP, SIGTERM})
+    {
+        echo e(strategy);
+        e.server.signal(first);
+        // What has workers replaces them.
+        if (first == SIGHUP && strategy.starts_with("preforking"))
+            e.server.signal(SIGTERM);
+        BOOST_TEST(e.server.exit_status() == 0);
+    }
+}
+
 BOOST_DATA_TEST_CASE(ends_clients_that_outlast_the_drain, strategies, strategy)
 {
     echo e(strategy, {"--drain-timeout", "0.1"});

@@ -10,6 +10,7 @@
 #include <socketserver/endpoint.hpp>
 #include <socketserver/log.hpp>
 #include <socketserver/make_server.hpp>
+#include <socketserver/ready.hpp>
 #include <socketserver/request_handler.hpp>
 #include <socketserver/run_until_signal.hpp>
 #include <socketserver/stream_server.hpp>
@@ -65,6 +66,24 @@ private:
     }
 };
 
+// Says where it listens when it can be told to stop: who starts it may send signals from then on.
+template <class Server>
+class announced : public Server
+{
+public:
+    using Server::Server;
+
+protected:
+    void serve(socketserver::base_server::duration poll_interval) override
+    {
+        std::cout << "listening on " << this->server_address() << std::endl;
+        Server::serve(poll_interval);
+    }
+};
+
+template <class Server>
+using announced_ready = socketserver::ready<announced<Server>>;
+
 // Over what the address says, and what was asked for.
 std::unique_ptr<socketserver::base_server> make_echo(socketserver::strategy const& strategy,
     socketserver::endpoint const& bind, bool datagrams, limits const& set)
@@ -77,10 +96,12 @@ std::unique_ptr<socketserver::base_server> make_echo(socketserver::strategy cons
     auto const packet = [](datagram& d) { d.send(d.packet()); };
     bool const is_unix = bind.family() == address_family::unix_domain;
     if (datagrams)
-        return is_unix ? make_server<unix_datagram_server>(strategy, limited, bind, packet)
-                       : make_server<udp_server>(strategy, limited, bind, packet);
-    return is_unix ? make_server<unix_stream_server>(strategy, limited, bind, connection)
-                   : make_server<tcp_server>(strategy, limited, bind, connection);
+        return is_unix ? make_server<unix_datagram_server, announced_ready>(
+                             strategy, limited, bind, packet)
+                       : make_server<udp_server, announced_ready>(strategy, limited, bind, packet);
+    return is_unix ? make_server<unix_stream_server, announced_ready>(
+                         strategy, limited, bind, connection)
+                   : make_server<tcp_server, announced_ready>(strategy, limited, bind, connection);
 }
 
 log_severity to_severity(std::string const& text)
@@ -160,6 +181,5 @@ int echo(arguments const& given)
     socketserver::log_to_stderr(to_severity(level));
     auto const server = make_echo(strategy, bind, datagrams, set);
     count_on_signal(*server);
-    std::cout << "listening on " << server->server_address() << std::endl;
     return socketserver::run_until_signal(*server);
 }
