@@ -45,12 +45,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_what_the_server_may_have_waits,
     cells_where(transports, runs_several), where)
 {
     served server(where, echo, two_at_once(at_limit::defer));
-    std::vector<client_stream> inside;
-    for (int i = 0; i < 2; ++i)
-    {
-        inside.push_back(server.client());
-        BOOST_TEST(ask(inside.back(), "in") == "in");
-    }
+    auto inside = clients_inside(server, 2);
     BOOST_TEST(server.server().counters().active == 2u);
     auto outside = server.client();
     say(outside, "next");
@@ -65,12 +60,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_what_the_server_may_have_is_refu
     cells_where(transports, looks_beyond), where)
 {
     served server(where, echo, two_at_once(at_limit::refuse));
-    std::vector<client_stream> inside;
-    for (int i = 0; i < 2; ++i)
-    {
-        inside.push_back(server.client());
-        BOOST_TEST(ask(inside.back(), "in") == "in");
-    }
+    auto inside = clients_inside(server, 2);
     auto outside = server.client();
     BOOST_TEST(hear(outside) == "busy");
     BOOST_TEST(hear(outside) == the_end);
@@ -92,12 +82,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_the_limit_of_the_strategy_is_ref
     auto set = of_two_coroutines();
     set.when_full = at_limit::refuse;
     served server(cell_of(strategy.text, transport), echo, set);
-    std::vector<client_stream> inside;
-    for (std::size_t i = 0; i < strategy.runs; ++i)
-    {
-        inside.push_back(server.client());
-        BOOST_TEST(ask(inside.back(), "in") == "in");
-    }
+    auto inside = clients_inside(server, strategy.runs);
     std::vector<client_stream> queued;
     for (std::size_t i = 0; i < strategy.queues; ++i)
     {
@@ -155,18 +140,12 @@ BOOST_DATA_TEST_CASE_F(nothing_left, clients_without_an_address_are_not_limited,
     settings set;
     set.max_active_per_client = 1;
     served server(where, echo, set);
-    std::vector<client_stream> clients;
-    for (int i = 0; i < 2; ++i)
-    {
-        clients.push_back(server.client());
-        BOOST_TEST(ask(clients.back(), "in") == "in");
-    }
+    auto const clients = clients_inside(server, 2);
+    BOOST_TEST(server.server().counters().refused_per_client == 0u);
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, where_nobody_has_time_the_caller_runs_it,
-    data::make(transports) * data::make({"threading:1", "thread-pool:1", "preforking:1/threading:1",
-                                 "preforking:1/thread-pool:1"}),
-    transport, text)
+    data::make(transports) * data::make(whose_caller_runs), transport, text)
 {
     settings set;
     set.when_full = at_limit::caller_runs;

@@ -7,6 +7,7 @@
 #define BOOST_TEST_MODULE matrix_counters
 
 #include "support/matrix_cells.hpp"
+#include "support/matrix_ends.hpp"
 
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
@@ -15,8 +16,6 @@
 #include <csignal>
 #include <stdexcept>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <vector>
 
 using namespace matrix;
@@ -133,12 +132,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, all_requests_of_a_worker_die_with_it,
     BOOST_TEST(c.bytes_received == 5 * 6u + 5);
 }
 
-// Not where a loop that is in a request hears only then that it is to end.
-inline auto const cells_that_hear = cells_where(transports, [](strategy_side const& s) {
-    return runs_several(s) && can_be_aborted(s) && std::string_view(s.text) != "preforking:2";
-});
-
-BOOST_DATA_TEST_CASE_F(nothing_left, reports_how_its_requests_ended, cells_that_hear, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, reports_how_its_requests_ended,
+    cells_where(transports, hears_while_it_runs), where)
 {
     settings set;
     set.abort_timeout = patience;
@@ -148,21 +143,11 @@ BOOST_DATA_TEST_CASE_F(nothing_left, reports_how_its_requests_ended, cells_that_
     auto aborted = server.client();
     BOOST_TEST(ask(aborted, "in") == "in");
 
-    std::thread end([&] { server.server().end_requests(); });
-    auto const loops = where.strategy.preforks() ? 3u : 1u;
-    BOOST_TEST(eventually([&] { return server.seen().stopped == loops; }));
-    drained.shutdown_send();
-    BOOST_TEST(hear(drained) == the_end);
-    BOOST_TEST(eventually([&] { return server.server().counters().active == 1; }));
-    server.server().request_abort();
+    drains_one_and_aborts_one(server, where.strategy, [&] {
+        drained.shutdown_send();
+        BOOST_TEST(hear(drained) == the_end);
+    });
     BOOST_TEST(hear(aborted) == the_end);
-    end.join();
-
-    auto const r = server.server().report();
-    BOOST_TEST(r.drained == 1u);
-    BOOST_TEST(r.aborted == 1u);
-    BOOST_TEST(r.killed == 0u);
-    BOOST_TEST(r.elapsed > 0s);
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, reports_what_was_killed,
@@ -184,6 +169,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, reports_what_was_killed,
     BOOST_TEST(hear(client) == "deaf");
     server.server().end_requests();
     BOOST_TEST(server.server().report().killed == 1u);
+    BOOST_TEST(server.server().report().aborted == 0u);
     BOOST_TEST(server.server().counters().crashed == 0u);
 }
 

@@ -31,28 +31,44 @@ BOOST_TEST_GLOBAL_FIXTURE(first_use);
 namespace {
 
 // Has handlers that wait, each for a client of its own.
-struct guests
+class guests
 {
-    served& server;
-    desk& holds;
-    std::deque<datagram_peer> clients{};
-    std::deque<desk::visitor> inside{};
+public:
+    guests(served& server, desk& holds, std::size_t n)
+        : server_(server)
+        , holds_(holds)
+    {
+        for (std::size_t i = 0; i < n; ++i)
+            enter();
+    }
 
     void enter()
     {
-        clients.push_back(server.client());
-        clients.back().send("in");
-        inside.push_back(holds.next());
+        clients_.push_back(server_.client());
+        clients_.back().send("in");
+        inside_.push_back(holds_.next());
     }
 
     // Lets the first one go.
     void leave()
     {
-        holds.answer(inside.front());
-        inside.pop_front();
-        BOOST_TEST(clients.front().receive() == "in");
-        clients.pop_front();
+        holds_.answer(inside_.front());
+        inside_.pop_front();
+        BOOST_TEST(clients_.front().receive() == "in");
+        clients_.pop_front();
     }
+
+    void leave_all()
+    {
+        while (!clients_.empty())
+            leave();
+    }
+
+private:
+    served& server_;
+    desk& holds_;
+    std::deque<datagram_peer> clients_;
+    std::deque<desk::visitor> inside_;
 };
 
 bool are_in_progress(served& server, std::size_t n)
@@ -76,9 +92,7 @@ BOOST_DATA_TEST_CASE_F(
 {
     desk holds;
     served server(where, holds.holds(), two_at_once(at_limit::defer));
-    guests all{server, holds};
-    all.enter();
-    all.enter();
+    guests all(server, holds, 2);
     BOOST_TEST(server.server().counters().active == 2u);
     auto outside = server.client();
     outside.send("next");
@@ -99,9 +113,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_what_the_server_may_have_is_refu
 {
     desk holds;
     served server(where, holds.holds(), two_at_once(at_limit::refuse));
-    guests all{server, holds};
-    all.enter();
-    all.enter();
+    guests all(server, holds, 2);
     auto outside = server.client();
     BOOST_TEST(ask(outside, "next") == "busy");
     all.leave();
@@ -114,8 +126,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_what_the_server_may_have_is_refu
     BOOST_TEST(counters.refused_at_limit == 1u);
     BOOST_TEST(counters.active == 2u);
     BOOST_TEST(counters.peak == 2u);
-    all.leave();
-    all.leave();
+    all.leave_all();
     BOOST_TEST(server.seen().errors == 0);
 }
 
@@ -126,9 +137,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_the_limit_of_the_strategy_is_ref
     set.when_full = at_limit::refuse;
     desk holds;
     served server(cell_of(strategy.text, transport), holds.holds(), set);
-    guests all{server, holds};
-    for (std::size_t i = 0; i < strategy.runs; ++i)
-        all.enter();
+    guests all(server, holds, strategy.runs);
     auto queued = server.client();
     for (std::size_t i = 0; i < strategy.queues; ++i)
     {
@@ -138,8 +147,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_the_limit_of_the_strategy_is_ref
     auto outside = server.client();
     BOOST_TEST(ask(outside, "next") == "busy");
     BOOST_TEST(server.server().counters().refused_at_limit == 1u);
-    for (std::size_t i = 0; i < strategy.runs; ++i)
-        all.leave();
+    all.leave_all();
     for (std::size_t i = 0; i < strategy.queues; ++i)
     {
         holds.answer(holds.next());
@@ -153,9 +161,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_goodbye_that_cannot_be_sent_holds_up_nobo
 {
     desk holds;
     served server(where, holds.holds(), two_at_once(at_limit::refuse));
-    guests all{server, holds};
-    all.enter();
-    all.enter();
+    guests all(server, holds, 2);
     auto full = server.client();
     support::fill(full.name());
     full.send("next");
@@ -166,8 +172,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_goodbye_that_cannot_be_sent_holds_up_nobo
     BOOST_TEST(ask(outside, "next") == "busy");
     BOOST_TEST(server.server().counters().refused_at_limit == 3u);
     BOOST_TEST(server.server().counters().active == 2u);
-    all.leave();
-    all.leave();
+    all.leave_all();
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, a_client_has_no_more_than_it_may,
@@ -208,18 +213,13 @@ BOOST_DATA_TEST_CASE_F(nothing_left, clients_without_an_address_are_not_limited,
     set.max_active_per_client = 1;
     desk holds;
     served server(where, holds.holds(), set);
-    guests all{server, holds};
-    all.enter();
-    all.enter();
+    guests all(server, holds, 2);
     BOOST_TEST(server.server().counters().refused_per_client == 0u);
-    all.leave();
-    all.leave();
+    all.leave_all();
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, where_nobody_has_time_the_caller_runs_it,
-    data::make(transports) * data::make({"threading:1", "thread-pool:1", "preforking:1/threading:1",
-                                 "preforking:1/thread-pool:1"}),
-    transport, text)
+    data::make(transports) * data::make(whose_caller_runs), transport, text)
 {
     settings set;
     set.when_full = at_limit::caller_runs;
@@ -232,8 +232,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, where_nobody_has_time_the_caller_runs_it,
             echo(d);
         },
         set);
-    guests all{server, holds};
-    all.enter();
+    guests all(server, holds, 1);
     // What a pool has queued waits for the first; what comes then does not.
     auto queued = server.client();
     bool const has_queue = std::string_view(text).find("pool") != std::string_view::npos;

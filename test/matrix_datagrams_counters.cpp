@@ -7,6 +7,8 @@
 #define BOOST_TEST_MODULE matrix_datagrams_counters
 
 #include "support/matrix_datagrams.hpp"
+#include "support/matrix_ends.hpp"
+#include "support/matrix_limited.hpp"
 
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
@@ -16,8 +18,6 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
-#include <string_view>
-#include <thread>
 #include <unistd.h>
 
 using namespace matrix;
@@ -73,14 +73,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, counts_what_happens, cells, where)
 
 BOOST_DATA_TEST_CASE_F(nothing_left, counts_an_answer_that_a_limit_ended, unix_cells, where)
 {
-    class answers : public socketserver::datagram_request_handler
-    {
-    public:
-        answers() { timeout = 1ms; }
-        void handle() override { request().send("no room for this"); }
-    };
-
-    served server(where, socketserver::handler<answers>);
+    served server(
+        where, under<datagram>({.timeout = 1ms}, [](datagram& d) { d.send("no room for this"); }));
     auto client = server.client();
     support::fill(client.name());
     client.send("answer me");
@@ -109,12 +103,8 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_process_that_is_killed_is_counted_with_al
     BOOST_TEST(ask(client, "hello") == "hello");
 }
 
-// Not where a loop that is in a request hears only then that it is to end.
-inline auto const cells_that_hear = cells_where(transports, [](strategy_side const& s) {
-    return runs_several(s) && can_be_aborted(s) && std::string_view(s.text) != "preforking:2";
-});
-
-BOOST_DATA_TEST_CASE_F(nothing_left, reports_how_its_requests_ended, cells_that_hear, where)
+BOOST_DATA_TEST_CASE_F(nothing_left, reports_how_its_requests_ended,
+    cells_where(transports, hears_while_it_runs), where)
 {
     desk holds;
     served server(where, holds.holds());
@@ -124,20 +114,10 @@ BOOST_DATA_TEST_CASE_F(nothing_left, reports_how_its_requests_ended, cells_that_
     client.send("is not");
     holds.next();
 
-    std::thread end([&] { server.server().end_requests(); });
-    auto const loops = where.strategy.preforks() ? 3u : 1u;
-    BOOST_TEST(eventually([&] { return server.seen().stopped == loops; }));
-    holds.answer(drained);
-    BOOST_TEST(client.receive() == "is answered");
-    BOOST_TEST(eventually([&] { return server.server().counters().active == 1; }));
-    server.server().request_abort();
-    end.join();
-
-    auto const r = server.server().report();
-    BOOST_TEST(r.drained == 1u);
-    BOOST_TEST(r.aborted == 1u);
-    BOOST_TEST(r.killed == 0u);
-    BOOST_TEST(r.elapsed > 0s);
+    drains_one_and_aborts_one(server, where.strategy, [&] {
+        holds.answer(drained);
+        BOOST_TEST(client.receive() == "is answered");
+    });
     BOOST_TEST(client.hears_nothing());
 }
 

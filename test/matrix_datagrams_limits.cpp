@@ -9,6 +9,7 @@
 
 #include "support/matrix_datagrams.hpp"
 #include "support/matrix_ends.hpp"
+#include "support/matrix_limited.hpp"
 
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
@@ -16,8 +17,6 @@
 
 #include <atomic>
 #include <csignal>
-#include <cstdlib>
-#include <functional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -26,7 +25,6 @@
 #include <vector>
 
 using namespace matrix;
-using socketserver::datagram_request_handler;
 namespace data = boost::unit_test::data;
 using clk = std::chrono::steady_clock;
 
@@ -34,50 +32,25 @@ BOOST_TEST_GLOBAL_FIXTURE(first_use);
 
 BOOST_DATA_TEST_CASE_F(nothing_left, a_handlers_limit_ends_a_wait_for_room, unix_cells, where)
 {
-    class sends : public datagram_request_handler
-    {
-    public:
-        explicit sends(waited& w)
-            : waited_(w)
-        {
-            timeout = limit;
-        }
-
-        void handle() override
-        {
-            auto const since = clk::now();
-            boost::system::error_code ec;
-            request().send("no room for this", ec);
-            waited_.report(since, ec);
-        }
-
-    private:
-        waited& waited_;
-    };
-
     shared<waited> result;
-    served server(where, socketserver::handler<sends>(std::ref(*result)));
+    served server(where, under<datagram>({.timeout = limit}, [&](datagram& d) {
+        auto const since = clk::now();
+        boost::system::error_code ec;
+        d.send("no room for this", ec);
+        result->report(since, ec);
+    }));
     auto client = server.client();
     support::fill(client.name());
     fires_in_time([&] {
         client.send("answer me");
-        BOOST_REQUIRE(result->ended.wait());
-        BOOST_TEST(result->ended_with.read() == timed_out);
-        return std::chrono::nanoseconds(result->nanoseconds);
+        return result->until_timed_out();
     });
 }
 
 BOOST_DATA_TEST_CASE_F(
     nothing_left, an_answer_for_which_there_is_no_room_is_an_error, unix_cells, where)
 {
-    class answers : public datagram_request_handler
-    {
-    public:
-        answers() { timeout = 1ms; }
-        void handle() override { echo(request()); }
-    };
-
-    served server(where, socketserver::handler<answers>);
+    served server(where, under<datagram>({.timeout = 1ms}, echo));
     auto full = server.client();
     support::fill(full.name());
     full.send("no room for this");
@@ -105,9 +78,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_limit_bounds_a_question_to_another_server
     auto client = server.client();
     fires_in_time([&] {
         BOOST_TEST(ask(client, "any?") == "no answer");
-        BOOST_REQUIRE(result->ended.wait());
-        BOOST_TEST(result->ended_with.read() == timed_out);
-        return std::chrono::nanoseconds(result->nanoseconds);
+        return result->until_timed_out();
     });
 }
 
@@ -145,17 +116,6 @@ BOOST_DATA_TEST_CASE_F(nothing_left, the_datagram_beyond_the_limit_waits_and_is_
     BOOST_TEST(server.seen().verified == int(all));
     BOOST_TEST(server.seen().errors == 0);
 }
-
-namespace {
-
-// Where the loop ends before the request does: it neither runs the request itself nor waits for it.
-bool leaves_its_requests(strategy_side const& s)
-{
-    std::string_view const text(s.text);
-    return text != "synchronous" && text != "coroutine";
-}
-
-} // namespace
 
 BOOST_DATA_TEST_CASE_F(
     nothing_left, a_datagram_in_progress_is_answered_after_a_shutdown, cells, where)
@@ -290,33 +250,19 @@ BOOST_DATA_TEST_CASE_F(nothing_left, server_close_waits_no_longer_than_the_drain
         set);
     auto client = server.client();
     client.send("a question");
-    BOOST_REQUIRE(handler->begun.wait());
-    auto const took = duration_of([&] {
-        server.server().server_close();
-        server.end_at_once();
-    });
-    BOOST_TEST(took >= 190ms);
-    BOOST_TEST(took < 2s);
-    BOOST_TEST(handler->ended_with.read() == aborted);
+    closes_in_time(server, *handler);
     BOOST_TEST(client.hears_nothing());
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_that_ignores_all_errors_does_not_outlive_its_abort,
     cells_where(transports, can_be_aborted), where)
 {
-    settings set;
-    set.drain_timeout = 50ms;
-    set.abort_timeout = 100ms;
-    shared<gate> begun;
-    shared<std::atomic<int>> handlers_process(0);
     desk never_answers;
-    // It may be that nothing but the end of the process can end it.
-    process whole([&] {
+    outlives_no_abort(where.strategy, [&](settings const& set, endless& handler) {
         served server(
             where,
             [&](datagram&) {
-                *handlers_process = ::getpid();
-                begun->open();
+                handler.begin();
                 socketserver::datagram_client other(never_answers.address());
                 for (boost::system::error_code ignored;;)
                     other.receive(ignored);
@@ -324,18 +270,9 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_that_ignores_all_errors_does_not_
             set);
         auto client = server.client();
         client.send("a question");
-        begun->wait();
+        handler.begun.wait();
         server.end_at_once();
     });
-    BOOST_TEST(duration_of([&] { whole.wait(); }) < patience / 2);
-    BOOST_TEST(!is_alive(*handlers_process));
-    if (where.strategy.own_process)
-    {
-        BOOST_TEST(whole.wait() == EXIT_FAILURE);
-        BOOST_TEST(whole.errors().find("the process ends") != std::string::npos);
-    }
-    else
-        BOOST_TEST(whole.wait() == EXIT_SUCCESS, whole.errors());
 }
 
 char const* const in_children[] = {"forking:1", "preforking:1/forking:1"};

@@ -33,19 +33,18 @@
 
 #include "support/matrix_cells.hpp"
 #include "support/matrix_ends.hpp"
+#include "support/matrix_limited.hpp"
 
 #include <boost/test/data/monomorphic.hpp>
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
-#include <cstdlib>
 #include <string>
 #include <utility>
 #include <vector>
 
 using namespace matrix;
-using socketserver::stream_request_handler;
 namespace data = boost::unit_test::data;
 using clk = std::chrono::steady_clock;
 
@@ -57,109 +56,57 @@ std::string const a_lot(std::size_t(64) << 20, 'x');
 
 BOOST_DATA_TEST_CASE_F(nothing_left, the_idle_limit_ends_a_read, cells, where)
 {
-    class reads : public stream_request_handler
-    {
-    public:
-        explicit reads(waited& w)
-            : waited_(w)
-        {
-            timeout = limit;
-        }
-
-        void handle() override
-        {
-            char byte;
-            request().read_some(boost::asio::buffer(&byte, 1));
-            auto const since = clk::now();
-            boost::system::error_code ec;
-            request().read_some(boost::asio::buffer(&byte, 1), ec);
-            waited_.report(since, ec);
-        }
-
-    private:
-        waited& waited_;
-    };
-
     shared<waited> result;
-    served server(where, socketserver::handler<reads>(std::ref(*result)));
+    served server(where, under<stream>({.timeout = limit}, [&](stream& s) {
+        char byte;
+        s.read_some(boost::asio::buffer(&byte, 1));
+        auto const since = clk::now();
+        boost::system::error_code ec;
+        s.read_some(boost::asio::buffer(&byte, 1), ec);
+        result->report(since, ec);
+    }));
     fires_in_time([&] {
         auto client = server.client();
         client.send_all("x");
-        BOOST_REQUIRE(result->ended.wait());
-        BOOST_TEST(result->ended_with.read() == timed_out);
+        auto const took = result->until_timed_out();
         BOOST_TEST(hear(client) == the_end);
-        return std::chrono::nanoseconds(result->nanoseconds);
+        return took;
     });
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, the_idle_limit_ends_a_write, cells, where)
 {
-    class writes : public stream_request_handler
-    {
-    public:
-        explicit writes(waited& w)
-            : waited_(w)
-        {
-            timeout = limit;
-        }
-
-        void handle() override
-        {
-            boost::system::error_code ec;
-            clk::time_point since;
-            while (!ec)
-            {
-                since = clk::now();
-                request().write_some(boost::asio::buffer(a_lot, 65536), ec);
-            }
-            waited_.report(since, ec);
-        }
-
-    private:
-        waited& waited_;
-    };
-
     shared<waited> result;
-    served server(where, socketserver::handler<writes>(std::ref(*result)));
+    served server(where, under<stream>({.timeout = limit}, [&](stream& s) {
+        boost::system::error_code ec;
+        clk::time_point since;
+        while (!ec)
+        {
+            since = clk::now();
+            s.write_some(boost::asio::buffer(a_lot, 65536), ec);
+        }
+        result->report(since, ec);
+    }));
     fires_in_time([&] {
         auto client = server.client();
-        BOOST_REQUIRE(result->ended.wait());
-        BOOST_TEST(result->ended_with.read() == timed_out);
-        return std::chrono::nanoseconds(result->nanoseconds);
+        return result->until_timed_out();
     });
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, the_deadline_ends_a_busy_conversation, cells, where)
 {
-    class answers : public stream_request_handler
-    {
-    public:
-        explicit answers(waited& w)
-            : waited_(w)
-        {
-            timeout = patience;
-            deadline = limit;
-        }
-
-        void handle() override
-        {
-            auto const since = clk::now();
-            boost::system::error_code ec;
-            for (char byte; !ec;)
-            {
-                request().read_some(boost::asio::buffer(&byte, 1), ec);
-                if (!ec)
-                    request().write_some(boost::asio::buffer(&byte, 1), ec);
-            }
-            waited_.report(since, ec);
-        }
-
-    private:
-        waited& waited_;
-    };
-
     shared<waited> result;
-    served server(where, socketserver::handler<answers>(std::ref(*result)));
+    served server(where, under<stream>({.timeout = patience, .deadline = limit}, [&](stream& s) {
+        auto const since = clk::now();
+        boost::system::error_code ec;
+        for (char byte; !ec;)
+        {
+            s.read_some(boost::asio::buffer(&byte, 1), ec);
+            if (!ec)
+                s.write_some(boost::asio::buffer(&byte, 1), ec);
+        }
+        result->report(since, ec);
+    }));
     fires_in_time([&] {
         auto client = server.client();
         boost::system::error_code ec;
@@ -169,43 +116,23 @@ BOOST_DATA_TEST_CASE_F(nothing_left, the_deadline_ends_a_busy_conversation, cell
             if (!ec)
                 client.read_some(boost::asio::buffer(&byte, 1), ec);
         }
-        BOOST_REQUIRE(result->ended.wait());
-        BOOST_TEST(result->ended_with.read() == timed_out);
-        return std::chrono::nanoseconds(result->nanoseconds);
+        return result->until_timed_out();
     });
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, the_deadline_ends_a_silent_conversation, cells, where)
 {
-    class reads : public stream_request_handler
-    {
-    public:
-        explicit reads(waited& w)
-            : waited_(w)
-        {
-            deadline = limit;
-        }
-
-        void handle() override
-        {
-            auto const since = clk::now();
-            boost::system::error_code ec;
-            char byte;
-            request().read_some(boost::asio::buffer(&byte, 1), ec);
-            waited_.report(since, ec);
-        }
-
-    private:
-        waited& waited_;
-    };
-
     shared<waited> result;
-    served server(where, socketserver::handler<reads>(std::ref(*result)));
+    served server(where, under<stream>({.deadline = limit}, [&](stream& s) {
+        auto const since = clk::now();
+        boost::system::error_code ec;
+        char byte;
+        s.read_some(boost::asio::buffer(&byte, 1), ec);
+        result->report(since, ec);
+    }));
     fires_in_time([&] {
         auto client = server.client();
-        BOOST_REQUIRE(result->ended.wait());
-        BOOST_TEST(result->ended_with.read() == timed_out);
-        return std::chrono::nanoseconds(result->nanoseconds);
+        return result->until_timed_out();
     });
 }
 
@@ -229,8 +156,7 @@ BOOST_DATA_TEST_CASE_F(
     fires_in_time([&] {
         auto client = server.client();
         BOOST_TEST(hear(client) == "no answer");
-        BOOST_TEST(result->ended_with.read() == timed_out);
-        return std::chrono::nanoseconds(result->nanoseconds);
+        return result->until_timed_out();
     });
 }
 
@@ -238,12 +164,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, the_client_beyond_the_limit_waits_and_is_se
     data::make(transports) * data::make(at_the_limit), transport, strategy)
 {
     served server(cell_of(strategy.text, transport), echo, of_two_coroutines());
-    std::vector<client_stream> inside;
-    for (std::size_t i = 0; i < strategy.runs; ++i)
-    {
-        inside.push_back(server.client());
-        BOOST_TEST(ask(inside.back(), "in") == "in");
-    }
+    auto inside = clients_inside(server, strategy.runs);
     std::vector<client_stream> outside;
     for (std::size_t i = 0; i < strategy.queues + 3; ++i)
     {
@@ -271,12 +192,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_server_at_its_limit_still_stops_at_once,
     if (std::string(strategy.text) == "synchronous")
         return;
     served server(cell_of(strategy.text, transport), echo, of_two_coroutines());
-    std::vector<client_stream> clients;
-    for (std::size_t i = 0; i < strategy.runs; ++i)
-    {
-        clients.push_back(server.client());
-        BOOST_TEST(ask(clients.back(), "in") == "in");
-    }
+    auto clients = clients_inside(server, strategy.runs);
     clients.push_back(server.client());
     BOOST_TEST(is_silent(clients.back()));
     BOOST_TEST(duration_of([&] { server.server().shutdown(); }) < 2s);
@@ -339,17 +255,10 @@ BOOST_DATA_TEST_CASE_F(
 
 BOOST_DATA_TEST_CASE_F(nothing_left, an_abort_wakes_a_connect, cells_to_abort, where)
 {
-    // A listener that is full and never accepts leaves a connect waiting.
-    settings room_for_one;
-    room_for_one.request_queue_size = 0;
-    shared<observations> unseen;
-    auto const full =
-        where.transport.make("synchronous", *unseen, room_for_one, where.transport.address(), echo);
-    auto const first = socketserver::connect(full->server_address(), patience);
-
+    full_listener const full(where.transport);
     shared<interrupted> handler;
-    served server(where,
-        [&](stream&) { handler->watch([&] { socketserver::connect(full->server_address()); }); });
+    served server(
+        where, [&](stream&) { handler->watch([&] { socketserver::connect(full.address()); }); });
     auto client = server.client();
     BOOST_REQUIRE(handler->begun.wait());
     BOOST_REQUIRE(!handler->ended.wait(0s));
@@ -366,14 +275,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, server_close_with_an_idle_client_ends_withi
     served server(
         where, [&](stream& s) { handler->watch([&] { s.rfile().get(); }); }, set);
     auto client = server.client();
-    BOOST_REQUIRE(handler->begun.wait());
-    auto const took = duration_of([&] {
-        server.server().server_close();
-        server.end_at_once();
-    });
-    BOOST_TEST(took >= 190ms);
-    BOOST_TEST(took < 2s);
-    BOOST_TEST(handler->ended_with.read() == aborted);
+    closes_in_time(server, *handler);
     BOOST_TEST(hear(client) == the_end);
 }
 
@@ -396,7 +298,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_may_close_its_server, cells, wher
     if (!where.strategy.own_process)
         return;
 
-    class closes : public stream_request_handler
+    class closes : public socketserver::stream_request_handler
     {
         void handle() override
         {
@@ -443,34 +345,18 @@ BOOST_DATA_TEST_CASE_F(
 BOOST_DATA_TEST_CASE_F(nothing_left, a_handler_that_ignores_all_errors_does_not_outlive_its_abort,
     cells_to_abort, where)
 {
-    settings set;
-    set.drain_timeout = 50ms;
-    set.abort_timeout = 100ms;
-    shared<gate> begun;
-    shared<std::atomic<int>> handlers_process(0);
-    // It may be that nothing but the end of the process can end it.
-    process whole([&] {
+    outlives_no_abort(where.strategy, [&](settings const& set, endless& handler) {
         served server(
             where,
             [&](stream& s) {
-                *handlers_process = ::getpid();
-                begun->open();
+                handler.begin();
                 read_whatever_happens(s, 1L << 62);
             },
             set);
         auto client = server.client();
-        begun->wait();
+        handler.begun.wait();
         server.end_at_once();
     });
-    BOOST_TEST(duration_of([&] { whole.wait(); }) < patience / 2);
-    BOOST_TEST(!is_alive(*handlers_process));
-    if (where.strategy.own_process)
-    {
-        BOOST_TEST(whole.wait() == EXIT_FAILURE);
-        BOOST_TEST(whole.errors().find("the process ends") != std::string::npos);
-    }
-    else
-        BOOST_TEST(whole.wait() == EXIT_SUCCESS, whole.errors());
 }
 
 } // namespace

@@ -13,8 +13,6 @@
 #include <boost/test/data/test_case.hpp>
 #include <boost/test/unit_test.hpp>
 
-#include <string_view>
-
 using namespace matrix;
 using clk = std::chrono::steady_clock;
 
@@ -24,13 +22,6 @@ namespace {
 
 inline auto const cells_without_workers =
     cells_where(transports, [](strategy_side const& s) { return !s.preforks(); });
-
-// Where the loop ends before the request does: it neither runs the request itself nor waits for it.
-inline auto const cells_that_leave_their_requests =
-    cells_where(transports, [](strategy_side const& s) {
-        std::string_view const text(s.text);
-        return text != "synchronous" && text != "coroutine";
-    });
 
 BOOST_DATA_TEST_CASE_F(
     nothing_left, handle_request_waits_no_longer_than_its_timeout, cells_without_workers, where)
@@ -56,7 +47,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, actions_come_round_every_poll_interval, cel
 }
 
 BOOST_DATA_TEST_CASE_F(nothing_left, server_close_waits_for_nobody_if_it_is_not_to,
-    cells_that_leave_their_requests, where)
+    cells_where(transports, leaves_its_requests), where)
 {
     settings set;
     set.block_on_close = false;
@@ -74,27 +65,19 @@ BOOST_DATA_TEST_CASE_F(nothing_left, server_close_waits_for_nobody_if_it_is_not_
 
 BOOST_DATA_TEST_CASE_F(nothing_left, connect_waits_no_longer_than_it_may, cells, where)
 {
-    // A listener that is full and never accepts leaves a connect waiting.
-    settings room_for_one;
-    room_for_one.request_queue_size = 0;
-    shared<observations> unseen;
-    auto const full =
-        where.transport.make("synchronous", *unseen, room_for_one, where.transport.address(), echo);
-    auto const first = socketserver::connect(full->server_address(), patience);
-
+    full_listener const full(where.transport);
     shared<waited> result;
     served server(where, [&](stream&) {
         auto const since = clk::now();
         boost::system::error_code ec;
-        socketserver::connect(full->server_address(), limit, ec);
+        socketserver::connect(full.address(), limit, ec);
         result->report(since, ec);
     });
     fires_in_time([&] {
         auto client = server.client();
-        BOOST_REQUIRE(result->ended.wait());
-        BOOST_TEST(result->ended_with.read() == timed_out);
+        auto const took = result->until_timed_out();
         BOOST_TEST(hear(client) == the_end);
-        return std::chrono::nanoseconds(result->nanoseconds);
+        return took;
     });
 }
 

@@ -66,27 +66,6 @@ BOOST_FIXTURE_TEST_CASE(requests_that_get_their_process_on_the_way_down_were_dra
     BOOST_TEST(server.server().report().aborted == 0u);
 }
 
-BOOST_FIXTURE_TEST_CASE(children_that_have_to_be_killed_were_killed, nothing_left)
-{
-    settings set;
-    set.drain_timeout = 1ms;
-    set.abort_timeout = 10ms;
-    served_by_fork_server<> server(
-        [](stream& s) {
-            ::signal(SIGTERM, SIG_IGN);
-            say(s, "deaf");
-            for (;;)
-                ::pause();
-        },
-        set);
-    auto client = server.client();
-    BOOST_TEST(hear(client) == "deaf");
-    server.server().end_requests();
-    BOOST_TEST(server.server().report().killed == 1u);
-    BOOST_TEST(server.server().report().aborted == 0u);
-    BOOST_TEST(server.server().counters().crashed == 0u);
-}
-
 BOOST_FIXTURE_TEST_CASE(what_no_process_was_had_for_was_refused, nothing_left)
 {
     socketserver::ready<forking> server("127.0.0.1:0", echo);

@@ -15,6 +15,7 @@
 #include <boost/system/system_error.hpp>
 #include <boost/test/unit_test.hpp>
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <utility>
@@ -179,6 +180,43 @@ inline void echo(stream& s)
     for (std::string line; s.read_line(line);)
         s.wfile() << line << '\n';
 }
+
+/** So many clients whose requests are in progress; their handlers echo. */
+inline std::vector<client_stream> clients_inside(served const& server, std::size_t n)
+{
+    std::vector<client_stream> clients;
+    while (clients.size() < n)
+    {
+        clients.push_back(server.client());
+        BOOST_TEST(ask(clients.back(), "in") == "in");
+    }
+    return clients;
+}
+
+/** A listener that is full and never accepts: who connects to it waits. */
+class full_listener
+{
+public:
+    explicit full_listener(transport_side<stream> const& transport)
+        : server_(transport.make("synchronous", unseen_, room_for_one(), transport.address(), echo))
+        , first_(socketserver::connect(address(), patience))
+    {
+    }
+
+    endpoint const& address() const noexcept { return server_->server_address(); }
+
+private:
+    static settings room_for_one()
+    {
+        settings set;
+        set.request_queue_size = 0;
+        return set;
+    }
+
+    observations unseen_;
+    std::unique_ptr<base_server> server_;
+    stream first_;
+};
 
 /** Makes the descriptors that a process makes once and keeps. */
 struct first_use

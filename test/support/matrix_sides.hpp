@@ -174,6 +174,13 @@ inline bool can_be_aborted([[maybe_unused]] strategy_side const& s)
 #endif
 }
 
+/** Where the loop ends before the request does: it neither runs the request itself nor waits for it. */
+inline bool leaves_its_requests(strategy_side const& s)
+{
+    std::string_view const text(s.text);
+    return text != "synchronous" && text != "coroutine";
+}
+
 /** A strategy at its limit, how many it runs and how many more it takes. */
 struct limited
 {
@@ -226,6 +233,16 @@ inline bool looks_beyond(strategy_side const& s)
 {
     return runs_several(s) && std::string_view(s.text) != "preforking:2";
 }
+
+/** Where a loop hears that it is to end although requests are in progress, and they can be aborted. */
+inline bool hears_while_it_runs(strategy_side const& s)
+{
+    return looks_beyond(s) && can_be_aborted(s);
+}
+
+/** The strategies in which the caller runs a request when their one thread is busy. */
+inline std::vector<char const*> const whose_caller_runs = {
+    "threading:1", "thread-pool:1", "preforking:1/threading:1", "preforking:1/thread-pool:1"};
 
 /** The strategies at their limits that look at one request more. */
 inline auto const at_the_limit_and_look = [] {
