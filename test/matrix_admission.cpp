@@ -15,31 +15,19 @@
 #include <boost/test/unit_test.hpp>
 
 #include <atomic>
-#include <netinet/in.h>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <sys/socket.h>
 #include <vector>
 
 using namespace matrix;
 using socketserver::at_limit;
+using support::client_from;
 namespace data = boost::unit_test::data;
 
 BOOST_TEST_GLOBAL_FIXTURE(first_use);
 
 namespace {
-
-// A connection from an address of this computer's own.
-support::client client_from(char const* address, endpoint const& server)
-{
-    int const fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    endpoint const from(std::string(address) + ":0");
-    if (fd < 0 || ::bind(fd, static_cast<sockaddr const*>(from.data()), sizeof(sockaddr_in)) < 0 ||
-        ::connect(fd, static_cast<sockaddr const*>(server.data()), sizeof(sockaddr_in)) < 0)
-        throw std::runtime_error("no connection from " + from.str());
-    return support::client(fd);
-}
 
 BOOST_DATA_TEST_CASE_F(nothing_left, one_beyond_what_the_server_may_have_waits,
     cells_where(transports, runs_several), where)
@@ -106,18 +94,18 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_client_has_no_more_than_it_may,
     settings set;
     set.max_active_per_client = 1;
     served server(where, echo, set);
-    auto first = client_from("127.0.0.1", server.address());
+    auto first = client_from("127.0.0.1:0", server.address());
     first.send("in\n");
     BOOST_TEST(first.line() == "in");
     // Whichever worker it comes to.
     for (int i = 0; i < 4; ++i)
     {
         auto const before = server.seen().refused.load();
-        auto second = client_from("127.0.0.1", server.address());
+        auto second = client_from("127.0.0.1:0", server.address());
         BOOST_TEST(second.line() == "busy");
         BOOST_TEST(server.seen().refused == before + 1);
     }
-    auto other = client_from("127.0.0.2", server.address());
+    auto other = client_from("127.0.0.2:0", server.address());
     other.send("in\n");
     BOOST_TEST(other.line() == "in");
     BOOST_TEST(server.server().counters().refused_per_client == 4u);
@@ -128,7 +116,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, a_client_has_no_more_than_it_may,
         first.end();
         BOOST_TEST(first.line() == "");
         BOOST_TEST(server.server().counters().active == 1u);
-        first = client_from("127.0.0.1", server.address());
+        first = client_from("127.0.0.1:0", server.address());
         first.send("again\n");
         BOOST_TEST(first.line() == "again");
     }

@@ -9,15 +9,11 @@
 
 #include <boost/test/unit_test.hpp>
 
-#include "support/client.hpp"
 #include "support/program.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <csignal>
 #include <string>
-#include <sys/socket.h>
-#include <system_error>
 #include <vector>
 
 namespace examples {
@@ -75,23 +71,6 @@ inline void check_refused(std::string const& name, words const& arguments, std::
         BOOST_TEST(p.output() == "");
         BOOST_TEST(p.exit_status() == 1);
     }
-}
-
-// A client that has an address of its own choice, and the system's receive buffer unless told
-// otherwise.
-inline support::client client_from(socketserver::endpoint const& source,
-    socketserver::endpoint const& server, int receive_buffer = 0)
-{
-    auto const address = [](socketserver::endpoint const& e) {
-        return static_cast<sockaddr const*>(e.data());
-    };
-    support::client c(::socket(address(server)->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    if (receive_buffer != 0)
-        ::setsockopt(c.descriptor(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    if (::bind(c.descriptor(), address(source), static_cast<socklen_t>(source.size())) < 0 ||
-        ::connect(c.descriptor(), address(server), static_cast<socklen_t>(server.size())) < 0)
-        throw std::system_error(errno, std::system_category(), "client_from");
-    return c;
 }
 
 } // namespace examples

@@ -28,7 +28,7 @@ auto const strategies = data::make(
 
 bool is_admitted(socketserver::endpoint const& from, socketserver::endpoint const& server)
 {
-    auto c = client_from(from, server);
+    auto c = support::client_from(from, server);
     if (c.sees_end())
         return false;
     BOOST_TEST(c.all() == "You are welcome.\n");

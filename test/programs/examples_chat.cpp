@@ -36,7 +36,7 @@ struct chat : served
 struct guest
 {
     explicit guest(chat const& room, int receive_buffer = 0)
-        : connection(client_from("127.0.0.1:0", room.address, receive_buffer))
+        : connection(support::client_from("127.0.0.1:0", room.address, receive_buffer))
     {
         std::string_view const here = " is here.";
         name = connection.line();

@@ -18,7 +18,6 @@
 #include <chrono>
 #include <csignal>
 #include <string>
-#include <system_error>
 
 namespace data = boost::unit_test::data;
 using namespace examples;
@@ -161,24 +160,6 @@ BOOST_AUTO_TEST_SUITE(inside_io_context)
 
 namespace {
 
-// Returns once nobody listens any more.
-void await_closed(endpoint const& server)
-{
-    auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    try
-    {
-        while (std::chrono::steady_clock::now() < until)
-            client c(server);
-        BOOST_ERROR("the server listens on");
-    }
-    catch (std::system_error const& e)
-    {
-        // Reset, if the listener was closed in the middle of connecting.
-        auto const code = e.code().value();
-        BOOST_TEST((code == ECONNREFUSED || code == ECONNRESET), e.what());
-    }
-}
-
 std::string echo(client& c, std::string const& bytes)
 {
     c.send(bytes);
@@ -229,7 +210,7 @@ BOOST_AUTO_TEST_CASE(the_timer_ticks_while_the_server_serves_ends_and_serves_aga
         s.check_ticks();
 
         s.server.signal(SIGHUP);
-        await_closed(s.address);
+        BOOST_TEST(support::is_closed(s.address));
         s.check_ticks();
         BOOST_TEST(echo(patient, "still served") == "still served");
         s.check_ticks();
@@ -242,7 +223,7 @@ BOOST_AUTO_TEST_CASE(the_timer_ticks_while_the_server_serves_ends_and_serves_aga
     }
     BOOST_TEST(echo(patient, "served anew") == "served anew");
     s.server.signal(SIGTERM);
-    await_closed(s.address);
+    BOOST_TEST(support::is_closed(s.address));
     BOOST_TEST(echo(patient, "the last") == "the last");
     patient.end();
     BOOST_TEST(s.server.exit_status() == 0);

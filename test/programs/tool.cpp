@@ -10,16 +10,15 @@
 #include <boost/test/unit_test.hpp>
 
 #include "programs/tool.hpp"
+#include "support/client.hpp"
 #include "support/connected.hpp"
 
 #include <socketserver/datagram_client.hpp>
 
-#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <string>
-#include <system_error>
 #include <unistd.h>
 #include <vector>
 
@@ -27,24 +26,6 @@ namespace data = boost::unit_test::data;
 using namespace tool;
 
 namespace {
-
-// Returns once nobody listens any more.
-void await_closed(endpoint const& server)
-{
-    auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
-    try
-    {
-        while (std::chrono::steady_clock::now() < until)
-            client c(server);
-        BOOST_ERROR("the server listens on");
-    }
-    catch (std::system_error const& e)
-    {
-        // Reset, if the listener was closed in the middle of connecting.
-        auto const code = e.code().value();
-        BOOST_TEST((code == ECONNREFUSED || code == ECONNRESET), e.what());
-    }
-}
 
 auto const strategies =
     data::make(std::vector<std::string>{"synchronous", "threading:8", "thread-pool:8", "forking:8",
@@ -126,7 +107,7 @@ BOOST_DATA_TEST_CASE(drains_a_client_in_progress, strategies, strategy)
         auto c = in_progress(e.address);
         e.server.signal(SIGTERM);
         if (!runs_in_the_loop(strategy))
-            await_closed(e.address);
+            BOOST_TEST(support::is_closed(e.address));
         c.send("still here");
         BOOST_TEST(c.bytes(10) == "still here");
     }

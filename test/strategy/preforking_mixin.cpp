@@ -6,7 +6,7 @@
 
 #define BOOST_TEST_MODULE preforking_mixin
 
-#include "support/matrix_cells.hpp"
+#include "support/matrix_workers.hpp"
 #include "support/names.hpp"
 
 #include <socketserver/log.hpp>
@@ -26,32 +26,13 @@
 #include <vector>
 
 using namespace matrix;
-using socketserver::coroutine_mixin;
 using socketserver::preforking_mixin;
 using socketserver::tcp_server;
 using socketserver::threading_mixin;
-using preforking = preforking_mixin<tcp_server>;
-using many = preforking_mixin<coroutine_mixin<tcp_server>>;
 
 BOOST_TEST_GLOBAL_FIXTURE(first_use);
 
 namespace {
-
-// Says which process runs it, then echoes.
-void tells_its_process(stream& s)
-{
-    s.wfile() << ::getpid() << '\n';
-    echo(s);
-}
-
-auto const two = [](auto& server) { server.workers = 2; };
-
-template <class Server>
-std::set<int> workers_of(served_as<Server>& server)
-{
-    auto const pids = server->active_workers();
-    return {pids.begin(), pids.end()};
-}
 
 template <class Server>
 bool has_workers(served_as<Server>& server, std::size_t n)

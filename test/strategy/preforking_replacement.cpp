@@ -7,7 +7,7 @@
 #define BOOST_TEST_MODULE preforking_replacement
 
 #include "support/logged.hpp"
-#include "support/matrix_cells.hpp"
+#include "support/matrix_workers.hpp"
 
 #include <socketserver/run_until_signal.hpp>
 #include <socketserver/strategy/coroutine_mixin.hpp>
@@ -23,31 +23,10 @@
 #include <unistd.h>
 
 using namespace matrix;
-using socketserver::coroutine_mixin;
-using socketserver::preforking_mixin;
-using socketserver::tcp_server;
-using preforking = preforking_mixin<tcp_server>;
-using many = preforking_mixin<coroutine_mixin<tcp_server>>;
 
 BOOST_TEST_GLOBAL_FIXTURE(first_use);
 
 namespace {
-
-// Says which process runs it, then echoes.
-void tells_its_process(stream& s)
-{
-    s.wfile() << ::getpid() << '\n';
-    echo(s);
-}
-
-auto const two = [](auto& server) { server.workers = 2; };
-
-template <class Server>
-std::set<int> workers_of(served_as<Server>& server)
-{
-    auto const pids = server->active_workers();
-    return {pids.begin(), pids.end()};
-}
 
 // The workers of a server that has just begun: one may serve before the fork has returned.
 template <class Server>

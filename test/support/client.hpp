@@ -170,6 +170,42 @@ private:
     std::string ahead_;
 };
 
+// A client that has an address of its own choice, and the system's receive buffer unless told
+// otherwise.
+inline client client_from(socketserver::endpoint const& source,
+    socketserver::endpoint const& server, int receive_buffer = 0)
+{
+    auto const address = [](socketserver::endpoint const& e) {
+        return static_cast<sockaddr const*>(e.data());
+    };
+    client c(::socket(address(server)->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (receive_buffer != 0)
+        ::setsockopt(c.descriptor(), SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
+    if (::bind(c.descriptor(), address(source), static_cast<socklen_t>(source.size())) < 0 ||
+        ::connect(c.descriptor(), address(server), static_cast<socklen_t>(server.size())) < 0)
+        throw std::system_error(errno, std::system_category(), "client_from");
+    return c;
+}
+
+// Waits until nobody listens any more; false if somebody still does after ten seconds.
+inline bool is_closed(socketserver::endpoint const& server)
+{
+    auto const until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    try
+    {
+        while (std::chrono::steady_clock::now() < until)
+            client c(server);
+        return false;
+    }
+    catch (std::system_error const& e)
+    {
+        // Reset, if the listener was closed in the middle of connecting.
+        if (e.code().value() != ECONNREFUSED && e.code().value() != ECONNRESET)
+            throw;
+        return true;
+    }
+}
+
 } // namespace support
 
 #endif

@@ -58,6 +58,14 @@ public:
     int descriptor() const noexcept { return descriptor_; }
     socketserver::endpoint name() const { return name_of(descriptor_); }
 
+    // Gives it an address of this computer's own.
+    void bind(socketserver::endpoint const& own)
+    {
+        require(::bind(descriptor_, static_cast<sockaddr const*>(own.data()),
+                    static_cast<socklen_t>(own.size())) == 0,
+            "bind");
+    }
+
     void close() noexcept
     {
         if (int const fd = std::exchange(descriptor_, -1); fd >= 0)

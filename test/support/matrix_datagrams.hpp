@@ -14,10 +14,8 @@
 
 #include <cstddef>
 #include <poll.h>
-#include <stdexcept>
 #include <string>
 #include <string_view>
-#include <sys/socket.h>
 #include <utility>
 #include <vector>
 
@@ -97,10 +95,7 @@ public:
     desk()
         : peer_(some_port())
     {
-        endpoint const any = some_port();
-        if (::bind(peer_.descriptor(), static_cast<sockaddr const*>(any.data()),
-                static_cast<socklen_t>(any.size())) < 0)
-            throw std::runtime_error("no desk");
+        peer_.bind(some_port());
         address_ = peer_.name();
     }
 
