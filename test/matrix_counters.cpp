@@ -132,6 +132,35 @@ BOOST_DATA_TEST_CASE_F(nothing_left, all_requests_of_a_worker_die_with_it,
     BOOST_TEST(c.bytes_received == 5 * 6u + 5);
 }
 
+BOOST_FIXTURE_TEST_CASE(all_children_of_a_worker_die_with_it, nothing_left)
+{
+    for (auto const& transport : transports)
+    {
+        served server(cell_of("preforking:1/forking", transport), [](stream& s) {
+            for (std::string line; s.read_line(line); say(s, line))
+                if (line == "orphan")
+                    ::kill(::getppid(), SIGKILL);
+        });
+        std::vector<client_stream> clients;
+        for (int i = 0; i < 4; ++i)
+        {
+            clients.push_back(server.client());
+            BOOST_TEST(ask(clients.back(), "hello") == "hello");
+        }
+        clients[0].shutdown_send();
+        BOOST_TEST(hear(clients[0]) == the_end);
+        say(clients[1], "orphan");
+        for (auto& client : clients)
+            while (hear(client) != the_end)
+            {
+            }
+        BOOST_TEST(is_idle(server));
+        auto const c = server.server().counters();
+        BOOST_TEST(c.accepted == 4u);
+        BOOST_TEST(c.crashed == 3u);
+    }
+}
+
 BOOST_DATA_TEST_CASE_F(nothing_left, reports_how_its_requests_ended,
     cells_where(transports, hears_while_it_runs), where)
 {
@@ -160,7 +189,14 @@ BOOST_DATA_TEST_CASE_F(nothing_left, reports_what_was_killed,
         where,
         [](stream& s) {
             ::signal(SIGTERM, SIG_IGN);
-            say(s, "deaf");
+            try
+            {
+                say(s, "deaf");
+            }
+            catch (std::exception const&)
+            {
+                // It is aborted as soon as the client has heard it.
+            }
             for (;;)
                 ::pause();
         },

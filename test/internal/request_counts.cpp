@@ -102,7 +102,8 @@ BOOST_AUTO_TEST_CASE(a_slot_is_new_for_each_process_and_there_is_an_end_of_them)
     counts.use_slot(first);
     auto place = admitted();
     counts.stops() = true;
-    BOOST_TEST(counts.free_slot(first) == 1u);
+    counts.free_slot(first, request_counts::killed);
+    BOOST_TEST(counts.total(request_counts::killed) == 1u);
     BOOST_TEST(counts.new_slot() == first);
     BOOST_TEST(!counts.stops());
     BOOST_TEST(counts.own_active() == 0u);
@@ -116,7 +117,8 @@ BOOST_AUTO_TEST_CASE(what_is_left_of_a_process_says_nothing_of_the_next_one_with
     counts.use_slot(slot);
     auto place = admitted();
     place.share();
-    counts.free_slot(slot);
+    counts.free_slot(slot, request_counts::crashed);
+    BOOST_TEST(counts.total(request_counts::crashed) == 1u);
     BOOST_TEST(counts.new_slot() == slot);
     auto const next = admitted();
     end_in_child(place);

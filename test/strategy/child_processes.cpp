@@ -18,6 +18,7 @@
 #include <poll.h>
 #include <string>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
 using namespace matrix;
@@ -85,6 +86,31 @@ int open_pidfds()
 }
 
 } // namespace
+
+BOOST_FIXTURE_TEST_CASE(threads_that_begin_after_the_first_fork_are_reported, watched)
+{
+    // In a process that has forked before, and has said nothing yet.
+    fork("program", [] {
+        support::logged log;
+        child_processes of_program;
+        auto const fork = [&] {
+            if (of_program.fork("") == 0)
+                child_processes::leave(0);
+            return log.count("forking beside other threads");
+        };
+        auto const alone = fork();
+        gate may_end;
+        std::thread other([&] { may_end.wait(); });
+        auto const beside = fork();
+        may_end.open();
+        other.join();
+        of_program.kill();
+        child_processes::leave(alone == 0 && beside == 1 ? 0 : 1);
+    });
+    BOOST_TEST(run_until_none());
+    BOOST_TEST(ended["program"].status == 0);
+    BOOST_TEST(ended["program"].signal == 0);
+}
 
 BOOST_FIXTURE_TEST_CASE(one_that_was_reaped_does_not_keep_the_loop_awake, watched)
 {

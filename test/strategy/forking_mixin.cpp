@@ -14,11 +14,13 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstdlib>
 #include <string>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -45,6 +47,28 @@ bool has(std::map<int, std::string> const& descriptors, std::string const& what)
         [&](auto const& each) { return each.second.find(what) != std::string::npos; });
 }
 
+// Stays, when told to, between its look whether to stop and its wait.
+class pausing : public forking
+{
+public:
+    using forking::forking;
+
+    std::atomic<bool> pauses{false};
+    gate is_there;
+    gate may_wait;
+
+protected:
+    socketserver::event_source* source() noexcept override
+    {
+        if (pauses.exchange(false))
+        {
+            is_there.open();
+            may_wait.wait();
+        }
+        return forking::source();
+    }
+};
+
 } // namespace
 
 // The first test, as all of them fork beside the thread that runs the loop.
@@ -62,6 +86,23 @@ BOOST_FIXTURE_TEST_CASE(forking_beside_threads_is_reported_once, nothing_left)
     }
     BOOST_TEST(log.count("warning: forking beside other threads: a lock") == 1);
     BOOST_TEST(log.count("warning: ") == 1);
+}
+
+BOOST_FIXTURE_TEST_CASE(whoever_waits_for_children_takes_no_wake_from_the_loop, nothing_left)
+{
+    served_as<pausing> server(tells_its_process, [](auto& s) { s.drain_timeout = 1ms; });
+    auto client = server.client();
+    BOOST_TEST(hear(client) != the_end);
+    server->pauses = true;
+    // Wakes the loop.
+    server->request_counters_log();
+    BOOST_TEST(server->is_there.wait());
+    std::thread end([&] { server->end_requests(); });
+    // The child has been told to end: the time for the loop is over, and the wait has begun.
+    BOOST_TEST(eventually([&] { return server->active_children().empty(); }));
+    server->may_wait.open();
+    server.join();
+    end.join();
 }
 
 BOOST_FIXTURE_TEST_CASE(a_request_runs_in_a_child_of_its_own, nothing_left)

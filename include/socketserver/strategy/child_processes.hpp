@@ -101,7 +101,7 @@ public:
     /** What @ref collect calls for every child that has ended, in the thread that calls it.
 
         By default the log has what @ref text gives, as `error` if it was killed by a signal, as
-        `warning` if its status is not 0.
+        `warning` if its status is not 0. It must not call @ref collect.
     */
     std::function<void(ended const&)> on_end;
 

@@ -241,8 +241,10 @@ void base_server::end_requests()
     if (!is_part_of_serving())
     {
         std::unique_lock lock(state_->mutex);
-        if (!state_->changed.wait_until(lock, time_after(std::max(drain_timeout, abort_timeout)),
-                [this] { return !state_->served; }))
+        // Short limits are for requests: the loop may wait for a processor.
+        auto const patience = std::max<duration>({drain_timeout, abort_timeout, 1s});
+        if (!state_->changed.wait_until(
+                lock, time_after(patience), [this] { return !state_->served; }))
         {
             log(log_severity::fatal,
                 server_address().str() +
@@ -332,7 +334,7 @@ void base_server::after_fork(fork_role role)
     s.process = ::getpid();
     open_sockets::close_others(role == fork_role::request ? current_request : nullptr);
     s.abort_requested = false;
-    s.counts.after_fork();
+    s.counts.after_fork(role == fork_role::request && s.worker_stop ? parent : 0);
     s.drain_until.reset();
     if (role == fork_role::worker)
     {

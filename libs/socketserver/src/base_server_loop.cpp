@@ -327,18 +327,7 @@ void base_server::note_place_freed() noexcept
 bool base_server::attend(event_source& events, std::function<bool()> const& done,
     clock::time_point until, bool abortable)
 {
-    auto& stop = state_->stop();
-    loop_wait wait(false);
-    while (!done())
-    {
-        if (clock::now() >= until || (abortable && state_->abort_requested))
-            return false;
-        auto const ready =
-            wait(-1, stop.descriptor(), &events, std::min(until, events.next_timer()));
-        if (ready.wake)
-            stop.drain();
-        if (!ready.source && events.next_timer() > clock::now())
-            continue;
+    auto const run = [&events] {
         try
         {
             events.run();
@@ -347,7 +336,25 @@ bool base_server::attend(event_source& events, std::function<bool()> const& done
         {
             // It would end the loop, which has ended.
         }
+    };
+    auto& stop = state_->stop();
+    loop_wait wait(false);
+    while (!done())
+    {
+        if (clock::now() >= until || (abortable && state_->abort_requested))
+            return false;
+        // Another thread that attends to them may have taken what would have ended this wait; and what
+        // wakes a loop that has not ended is not to be taken from it.
+        auto const again = std::min({until, events.next_timer(), time_after(50ms)});
+        bool const no_other_loop = in_loop_thread() || state_->loop_thread == std::thread::id();
+        auto const ready = wait(-1, no_other_loop ? stop.descriptor() : -1, &events, again);
+        if (ready.wake)
+            stop.drain();
+        if (ready.source || events.next_timer() <= clock::now())
+            run();
     }
+    // Another thread may have seen the last end, and be about to tell of it.
+    run();
     return true;
 }
 

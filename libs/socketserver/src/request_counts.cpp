@@ -11,6 +11,7 @@
 #include <new>
 #include <sys/mman.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
 
 namespace socketserver {
@@ -106,6 +107,9 @@ void request_counts::leave_in_child(request_place const& place, bool aborted) no
     // The process that forked it is gone, and what it had with it.
     if (own_->generation.load() != place.generation_)
         return;
+    // It is gone, and has not been reaped yet.
+    if (worker_ != 0 && ::getppid() != worker_)
+        return;
     place.fate_->store(!shared_->closes ? ended : aborted ? ended_by_abort : ended_in_time);
     leave(place.client_);
 }
@@ -192,15 +196,16 @@ void request_counts::use_slot(std::size_t slot) noexcept
     fates_in_use_.reset();
 }
 
-std::uint64_t request_counts::free_slot(std::size_t slot) noexcept
+void request_counts::free_slot(std::size_t slot, counter lost) noexcept
 {
     auto& left = shared_->slots[slot];
     ++left.generation;
     left.is_taken = false;
     clients_.forget(slot);
-    auto const lost = left.active.exchange(0);
-    shared_->active.fetch_sub(lost);
-    return lost;
+    auto const n = left.active.exchange(0);
+    // First, for whoever sees that none is in progress.
+    add(lost, n);
+    shared_->active.fetch_sub(n);
 }
 
 request_place::request_place(request_counts& counts, client_key const& client) noexcept

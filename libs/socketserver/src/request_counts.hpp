@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <sys/types.h>
 
 namespace socketserver {
 
@@ -86,8 +87,13 @@ public:
             shared_->closes = false;
     }
 
-    // Begins anew in a process that was just forked: what the server does is not its to say.
-    void after_fork() noexcept { phase_ = phase::serving; }
+    // Begins anew in a process that was just forked: what the server does is not its to say.  For the
+    // child of a worker, which dies with it: the worker's number; else 0.
+    void after_fork(pid_t worker) noexcept
+    {
+        phase_ = phase::serving;
+        worker_ = worker;
+    }
 
     void add(counter c, std::uint64_t n = 1) noexcept
     {
@@ -125,9 +131,8 @@ public:
     // What the process with the slot calls.
     void use_slot(std::size_t slot) noexcept;
 
-    // The process with the slot has ended.  What it had in progress is over; gives how much that
-    // was.
-    std::uint64_t free_slot(std::size_t slot) noexcept;
+    // The process with the slot has ended.  What it had in progress is over, and counted as such.
+    void free_slot(std::size_t slot, counter lost) noexcept;
 
 private:
     friend class request_place;
@@ -172,6 +177,7 @@ private:
     std::atomic<phase> phase_{phase::serving};
     memory* shared_;
     slot* own_;
+    pid_t worker_ = 0;
     // Which fates of this process's are in use, and where to look for one that is not.
     std::bitset<slot::most_fates> fates_in_use_;
     std::size_t next_fate_ = 0;

@@ -22,6 +22,9 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#if __has_include(<sys/single_threaded.h>)
+#    include <sys/single_threaded.h>
+#endif
 #include <system_error>
 #include <thread>
 #include <unistd.h>
@@ -52,10 +55,20 @@ constexpr nlink_t own_threads = 2;
 constexpr nlink_t own_threads = 1;
 #endif
 
+// Where the C library knows, looking costs nothing.
+bool has_had_threads() noexcept
+{
+#if __has_include(<sys/single_threaded.h>)
+    return !__libc_single_threaded;
+#else
+    return true;
+#endif
+}
+
 void warn_beside_threads()
 {
     static std::atomic<bool> said{false};
-    if (!said && child_processes::beside_threads() && !said.exchange(true))
+    if (!said && has_had_threads() && child_processes::beside_threads() && !said.exchange(true))
         log(log_severity::warning,
             "forking beside other threads: a lock that one of them holds now stays locked in the "
             "child");
@@ -160,13 +173,14 @@ struct child_processes::state : on_written_page
     }
 
     char const* kind;
+    // Held until all has been told of those that have ended.  Taken before the other.
+    std::mutex collecting;
     mutable std::mutex mutex;
     std::vector<child> children;
     int set = -1;
     // Children without a pidfd, which are looked at when the time has come.
     std::size_t unwatched = 0;
     clock::time_point next_look = clock::time_point::max();
-    bool warned = false;
 };
 
 child_processes::child_processes(char const* kind)
@@ -193,8 +207,7 @@ int child_processes::fork(endpoint const& client, request_place& place)
 int child_processes::start(child&& c, request_place* place)
 {
     auto& s = *state_;
-    if (!std::exchange(s.warned, true))
-        warn_beside_threads();
+    warn_beside_threads();
     {
         std::lock_guard const lock(s.mutex);
         if (s.children.size() == s.children.capacity())
@@ -299,9 +312,10 @@ clock::time_point child_processes::next_timer() const noexcept
 
 void child_processes::collect()
 {
+    auto& s = *state_;
+    std::lock_guard const one_at_a_time(s.collecting);
     std::vector<ended> gone;
     {
-        auto& s = *state_;
         std::lock_guard const lock(s.mutex);
         auto const now = clock::now();
         bool const look = s.unwatched != 0 && s.next_look <= now;

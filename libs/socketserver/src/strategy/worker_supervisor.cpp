@@ -155,8 +155,7 @@ worker_supervisor::~worker_supervisor() = default;
 void worker_supervisor::state::count_lost(std::size_t slot, bool has_crashed) noexcept
 {
     if (counts)
-        if (auto const n = counts->free_slot(slot))
-            counts->add(has_crashed ? request_counts::crashed : request_counts::killed, n);
+        counts->free_slot(slot, has_crashed ? request_counts::crashed : request_counts::killed);
 }
 
 void worker_supervisor::start(
@@ -245,7 +244,7 @@ bool worker_supervisor::state::start_one()
         catch (...)
         {
             if (counts)
-                counts->free_slot(slot);
+                counts->free_slot(slot, request_counts::killed);
             throw;
         }
         if (pid == 0)
