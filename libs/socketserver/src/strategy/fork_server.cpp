@@ -128,7 +128,7 @@ void fork_server::send_request(Request& request, endpoint const& client, request
     if (number == fork_server_page::places)
         throw std::system_error(EAGAIN, std::generic_category(), "more children than can be");
     parcel.number(number);
-    auto const at = s.children.try_emplace(number, state::child{client.str(), {}}).first;
+    auto const at = s.children.try_emplace(number, state::child{client, {}}).first;
     auto* const page = s.page->get();
     page->fates[number] = 0;
     page->clients[number] = place.client();
@@ -220,8 +220,8 @@ void fork_server::kill() noexcept
     {
         std::lock_guard const lock(s.mutex);
         for (auto const& [number, c] : s.children)
-            log(log_severity::error,
-                process_words::kill(process_words::name("child", s.pid_of(number), c.client)));
+            log(log_severity::error, process_words::kill(process_words::name(
+                                         "child", s.pid_of(number), c.client.str())));
     }
     if (size() == 0)
         return;
@@ -261,7 +261,7 @@ void fork_server::collect()
         if (g.lost)
             log(log_severity::warning,
                 g.client + ": closed, as no process could be had to serve it");
-        else if (g.signal != 0 || g.status != 0)
+        else
             log(g.signal != 0 ? log_severity::error : log_severity::warning,
                 process_words::end(
                     process_words::name("child", g.pid, g.client), g.signal, g.status));

@@ -75,8 +75,10 @@ void fork_server::state::forget(std::vector<gone>& out, std::map<std::size_t, ch
         c.place.crashed();
     else if (how.what == fork_server_report::lost)
         c.place.refused();
-    out.push_back({std::move(c.client), pid_of(number).exchange(0), how.signal, how.status,
-        how.what == fork_server_report::lost});
+    int const pid = pid_of(number).exchange(0);
+    bool const is_lost = how.what == fork_server_report::lost;
+    if (is_lost || how.signal != 0 || how.status != 0)
+        out.push_back({c.client.str(), pid, how.signal, how.status, is_lost});
     children.erase(at);
 }
 

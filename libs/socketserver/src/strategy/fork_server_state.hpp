@@ -9,6 +9,7 @@
 #include "fork_server_process.hpp"
 #include "shared_page.hpp"
 
+#include <socketserver/endpoint.hpp>
 #include <socketserver/request_place.hpp>
 #include <socketserver/strategy/fork_server.hpp>
 
@@ -38,13 +39,13 @@ struct fork_server::state
     // A request that was sent and has not ended.
     struct child
     {
-        std::string client;
+        endpoint client;
         request_place place;
         bool began = false;
         int pidfd = -1;
     };
 
-    // How one has ended, as it is to be said.
+    // How one has ended of which something is to be said.
     struct gone
     {
         std::string client;
