@@ -21,6 +21,7 @@
 #include <boost/test/unit_test.hpp>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -86,6 +87,42 @@ __attribute__((noinline, no_sanitize("address", "undefined"))) int use(std::size
         return frame[0];
     return use(bytes - sizeof frame) + frame[0];
 }
+
+#if !defined(SOCKETSERVER_TEST_TSAN)
+// Has all mappings that the system allows a process (vm.max_map_count), but for some.
+class no_more_mappings
+{
+public:
+    explicit no_more_mappings(std::size_t but)
+        : memory_(static_cast<char*>(::mmap(
+              nullptr, size_, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)))
+    {
+        // Each second page is a mapping of its own, and so are those between them.
+        for (auto* at = memory_; at < memory_ + size_; at += 2 * page_)
+            if (::mprotect(at, page_, PROT_READ) < 0)
+            {
+                is_so_ = errno == ENOMEM;
+                for (std::size_t i = 1; i <= but; ++i)
+                    ::mprotect(at - i * 2 * page_, page_, PROT_NONE);
+                break;
+            }
+    }
+
+    no_more_mappings(no_more_mappings const&) = delete;
+    no_more_mappings& operator=(no_more_mappings const&) = delete;
+
+    ~no_more_mappings() { ::munmap(memory_, size_); }
+
+    explicit operator bool() const { return is_so_; }
+
+private:
+    static constexpr std::size_t page_ = 4 * KiB;
+    static constexpr std::size_t size_ = std::size_t(64) << 30;
+
+    char* memory_;
+    bool is_so_ = false;
+};
+#endif
 
 // As a program does that has nothing to do with the test framework's handlers.
 void fall_into_the_guard()
@@ -204,6 +241,32 @@ BOOST_FIXTURE_TEST_CASE(a_worker_that_dies_so_is_replaced, nothing_left)
     BOOST_TEST(second != the_end);
     BOOST_TEST(second != first);
 }
+
+// ThreadSanitizer needs mappings of its own.
+#if !defined(SOCKETSERVER_TEST_TSAN)
+BOOST_FIXTURE_TEST_CASE(where_the_system_has_no_more_mappings_they_run_without_guards, nothing_left)
+{
+    // In a process that has not said it yet.
+    process child([] {
+        constexpr int n = 20;
+        support::logged log;
+        job_server jobs;
+        socketserver::coroutine_scheduler scheduler;
+        int done = 0;
+        no_more_mappings const none(5);
+        for (int i = 0; i < n; ++i)
+            scheduler.start(jobs.make_job([&] {
+                use(200 * KiB);
+                this_request::sleep_for(1ms);
+                ++done;
+            }));
+        while (scheduler.size() != 0)
+            scheduler.run();
+        ::_exit(none && done == n && log.count("unguarded stacks") == 1 ? 42 : 43);
+    });
+    BOOST_TEST(child.wait() == 42, child.errors());
+}
+#endif
 
 BOOST_FIXTURE_TEST_CASE(where_no_more_guards_are_to_be_had_the_others_run_without, nothing_left)
 {
