@@ -48,12 +48,12 @@ std::vector<limits> const promised{
     {"forking:64", 64, 2.1, 30},
     {"coroutine", 64, 2.15, 9.5},
     {"preforking:2", 2, 2.1, 8},
-    {"preforking:2/coroutine", 64, 2.4, 9.5},
-    {"coroutine:2", 64, 2.4, 12},
+    {"preforking:2/coroutine", 64, 2.15, 9.5},
+    {"coroutine:2", 64, 2.15, 9.5},
     {"fork-server:64", 64, 2.1, 60},
-    {"preforking:2/threading", 64, 2.4, 11},
-    {"preforking:2/thread-pool:64", 64, 2.4, 11},
-    {"preforking:2/forking:64", 64, 2.4, 30},
+    {"preforking:2/threading", 64, 2.1, 11},
+    {"preforking:2/thread-pool:64", 64, 2.1, 11},
+    {"preforking:2/forking:64", 64, 2.1, 30},
 };
 
 struct cost

@@ -81,12 +81,12 @@ def table_of_counts(results):
     whats = []
     outcomes = set()
     for cost in results["costs"]:
-        # How many of something it may have was said for the load's sake.
-        strategy = re.sub(r":\d+", "", cost["of"])
+        # How many of something it may have was said for the load's sake; not so threads of coroutines.
+        strategy = re.sub(r"(?<!coroutine):\d+", "", cost["of"])
         digits = 0 if cost["value"] >= 100 else 2
         promised = f" (at most {cost['at most']:g})" if cost["at most"] < 100000 else ""
-        # Plus nothing, or what is a little less than nothing would have a sign.
-        value = round(cost["value"], digits) + 0.0
+        # As the difference of two loads it may come out at a little less than nothing.
+        value = max(cost["value"], 0)
         cells.setdefault(strategy, {})[cost["what"]] = f"{value:.{digits}f}{promised}"
         if cost["what"] not in whats:
             whats.append(cost["what"])
