@@ -6,6 +6,7 @@
 
 #include "bound_socket.hpp"
 #include "socket_transport.hpp"
+#include "written_page.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/local/stream_protocol.hpp>
@@ -22,7 +23,7 @@ using boost::system::error_code;
 using boost::system::system_error;
 
 template <class Protocol>
-struct stream_server<Protocol>::listener
+struct stream_server<Protocol>::listener : on_written_page
 {
     endpoint address;
     bound_socket<acceptor_type> socket;
