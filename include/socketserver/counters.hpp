@@ -46,7 +46,7 @@ struct SOCKETSERVER_DECL server_counters
     /** Requests that a time limit ended. */
     std::uint64_t timed_out = 0;
 
-    /** Requests whose process died of a signal. */
+    /** Requests whose process, or the worker that it belonged to, died of a signal. */
     std::uint64_t crashed = 0;
 
     /** How often no request could be taken although one was there. */
