@@ -121,8 +121,8 @@ BOOST_AUTO_TEST_CASE(when_full_has_the_loop_run_the_next_one)
 
 BOOST_AUTO_TEST_CASE(when_full_says_what_a_strategy_cannot)
 {
-    program server("socketserver", {"echo", "--bind", "127.0.0.1:0", "--strategy", "coroutine",
-                                       "--when-full", "caller-runs"});
+    program server("socketserver",
+        {"echo", "--bind", "127.0.0.1:0", "--strategy", "coroutine", "--when-full", "caller-runs"});
     BOOST_TEST(server.exit_status() == 2);
     auto const errors = server.errors();
     BOOST_TEST(errors.find("socketserver: ") != errors.npos);
