@@ -178,7 +178,8 @@ private:
     memory* shared_;
     slot* own_;
     pid_t worker_ = 0;
-    // Which fates of this process's are in use, and where to look for one that is not.
+    // Which fates of this process's are in use, and where to look for one that is not.  Changed
+    // with the lock of the children held.
     std::bitset<slot::most_fates> fates_in_use_;
     std::size_t next_fate_ = 0;
     client_places clients_;

@@ -213,13 +213,14 @@ int child_processes::start(child&& c, request_place* place)
         if (s.children.size() == s.children.capacity())
             s.children.reserve(std::max<std::size_t>(16, 2 * s.children.size()));
         s.make_set();
+        if (place)
+            place->share();
     }
-    if (place)
-        place->share();
     pid_t const pid = process_signals::fork();
     if (pid < 0)
     {
         int const error = errno;
+        std::lock_guard const lock(s.mutex);
         if (place)
             place->keep();
         throw std::system_error(error, std::generic_category(), "fork");
