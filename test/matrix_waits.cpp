@@ -9,6 +9,7 @@
 
 #define BOOST_TEST_MODULE matrix_waits
 
+#include "support/matrix_blocking.hpp"
 #include "support/matrix_cells.hpp"
 
 #include <boost/asio/connect_pipe.hpp>
@@ -126,14 +127,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, what_an_operation_says_is_thrown, beside_th
 BOOST_DATA_TEST_CASE_F(
     nothing_left, what_a_blocking_function_gives_is_returned, beside_threads(cells), where)
 {
-    served server(where, [](stream& s) {
-        for (std::string line; s.read_line(line);)
-            s.wfile() << this_request::blocking([&] {
-                if (line == "throw")
-                    throw std::runtime_error("thrown");
-                return '<' + line + '>';
-            }) << '\n';
-    });
+    served server(where, brackets_by_blocking);
     auto client = server.client();
     BOOST_TEST(ask(client, "hello") == "<hello>");
     BOOST_TEST(ask(client, "again") == "<again>");

@@ -72,8 +72,8 @@ BOOST_DATA_TEST_CASE(takes_little_memory_for_an_idle_connection, promised, strat
     e.end();
 }
 
-// A fork copies each page that one of both processes writes to, and lends the child no page of code:
-// what is scattered costs more than what is long.
+// A fork copies each page that one of both processes writes to, and lends the child no page of
+// code: what is scattered costs more than what is long.
 BOOST_AUTO_TEST_CASE(touches_few_pages_for_a_connection_with_a_process_of_its_own)
 {
     constexpr std::size_t connections = 1000;

@@ -9,6 +9,7 @@
 
 #define BOOST_TEST_MODULE fork_server_waits
 
+#include "support/matrix_blocking.hpp"
 #include "support/matrix_cells.hpp"
 
 #include <boost/asio/steady_timer.hpp>
@@ -76,14 +77,7 @@ BOOST_DATA_TEST_CASE_F(nothing_left, one_that_waits_goes_on_in_time,
 
 BOOST_DATA_TEST_CASE_F(nothing_left, what_is_waited_for_gives_its_result, cells_of_it, where)
 {
-    served server(where, [](stream& s) {
-        for (std::string line; s.read_line(line);)
-            s.wfile() << this_request::blocking([&] {
-                if (line == "throw")
-                    throw std::runtime_error("thrown");
-                return '<' + line + '>';
-            }) << '\n';
-    });
+    served server(where, brackets_by_blocking);
     auto client = server.client();
     BOOST_TEST(ask(client, "hello") == "<hello>");
     BOOST_TEST(ask(client, "throw") == the_end);

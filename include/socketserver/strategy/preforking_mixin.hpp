@@ -47,8 +47,8 @@ public:
 
     using Server::Server;
 
-    /** How many workers serve, more than 0; of all that live, old ones that drain included, there are at
-        most 4095, and the next is tried again later. Read when `serve_forever()` begins. */
+    /** How many workers serve, more than 0; of all that live, old ones that drain included, there
+        are at most 4095, and the next is tried again later. Read when `serve_forever()` begins. */
     std::size_t workers = default_workers();
 
     /** After how many requests a worker is replaced; 0 for never.

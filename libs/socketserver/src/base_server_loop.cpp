@@ -343,8 +343,8 @@ bool base_server::attend(event_source& events, std::function<bool()> const& done
     {
         if (clock::now() >= until || (abortable && state_->abort_requested))
             return false;
-        // Another thread that attends to them may have taken what would have ended this wait; and what
-        // wakes a loop that has not ended is not to be taken from it.
+        // Another thread that attends to them may have taken what would have ended this wait; and
+        // what wakes a loop that has not ended is not to be taken from it.
         auto const again = std::min({until, events.next_timer(), time_after(50ms)});
         bool const no_other_loop = in_loop_thread() || state_->loop_thread == std::thread::id();
         auto const ready = wait(-1, no_other_loop ? stop.descriptor() : -1, &events, again);

@@ -87,8 +87,8 @@ public:
             shared_->closes = false;
     }
 
-    // Begins anew in a process that was just forked: what the server does is not its to say.  For the
-    // child of a worker, which dies with it: the worker's number; else 0.
+    // Begins anew in a process that was just forked: what the server does is not its to say.  For
+    // the child of a worker, which dies with it: the worker's number; else 0.
     void after_fork(pid_t worker) noexcept
     {
         phase_ = phase::serving;
@@ -124,8 +124,8 @@ public:
 
     server_counters snapshot() const noexcept;
 
-    // Gives a slot for a process that is about to be forked.  Throws std::system_error: there are as
-    // many processes as there can be.
+    // Gives a slot for a process that is about to be forked.  Throws std::system_error: there are
+    // as many processes as there can be.
     std::size_t new_slot();
 
     // What the process with the slot calls.

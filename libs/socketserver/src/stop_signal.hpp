@@ -11,8 +11,8 @@ namespace socketserver {
 
 // A request to stop that wakes the loop which obeys it.
 //
-// The flag lies in memory that a fork shares, so that a child may stop the loop of its parent.  set()
-// and wake() are async-signal-safe.
+// The flag lies in memory that a fork shares, so that a child may stop the loop of its parent.
+// set() and wake() are async-signal-safe.
 class stop_signal
 {
 public:
